@@ -1,0 +1,73 @@
+"""Time comes in as an argument. Instants are aware ``datetime`` in UTC; in the database they are integer microseconds."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
+
+from modelyard.core.errors import InvalidTime
+
+_AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)\w*\s+ago")
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Clock(Protocol):
+    """Whatever knows the time. Called often; must never go to the network."""
+
+    def now(self) -> datetime:
+        """The present instant, aware, in UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Returns after about so many seconds."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def to_micros(when: datetime) -> int:
+    """Microseconds since 1970 of an aware instant; exact."""
+    return (when - EPOCH) // timedelta(microseconds=1)
+
+
+def from_micros(micros: int) -> datetime:
+    """The inverse of :func:`to_micros`."""
+    return EPOCH + timedelta(microseconds=micros)
+
+
+def to_text(when: datetime) -> str:
+    """ISO 8601 in UTC with a ``Z``, microseconds only when there are any."""
+    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_when(text: datetime | date | str, now: datetime) -> datetime:
+    """An instant from what a person writes; a time without a zone is in the local zone of this machine.
+
+    Raises :class:`InvalidTime`.
+    """
+    if isinstance(text, datetime):
+        return text.astimezone(UTC)
+    if isinstance(text, date):
+        return datetime(text.year, text.month, text.day).astimezone(UTC)
+    if not isinstance(text, str):
+        raise InvalidTime(text=text)
+    word = text.strip().lower()
+    if word == "now":
+        return now
+    if ago := _AGO.fullmatch(word):
+        return now - timedelta(seconds=float(ago[1]) * _SECONDS[ago[2]])
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidTime(text=text) from None

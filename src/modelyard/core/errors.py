@@ -1,0 +1,292 @@
+"""The one error tree. The type says what the caller can do; the facts are attributes; the sentence is made here.
+
+::
+
+    ModelyardError
+    ├── InvalidInput      what was asked is malformed: change the call            (CLI exit 2, HTTP 4xx)
+    ├── NotFound          well-formed, but nothing answers to it                  (CLI exit 1, HTTP 404)
+    ├── Conflict          someone or something is already there: look, then retry (CLI exit 1, HTTP 409)
+    ├── Refused           a rule says no: meet the rule, or change it             (CLI exit 1, HTTP 403)
+    ├── Damaged           stored bytes or history do not verify: run `check`      (CLI exit 1, HTTP 500)
+    └── Unavailable       the machine says no: disk, port, process, format        (CLI exit 1, HTTP 503)
+
+Every class below has a ``sentence``: a format string over its facts that says what was asked, what was found and what
+to do next. ``str(error)`` is always one line.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class ModelyardError(Exception):
+    """Base of everything modelyard raises on purpose; ``facts`` are readable as attributes too."""
+
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+    sentence: ClassVar[str] = "{message}"
+
+    def __init__(self, **facts: Any) -> None:
+        self.facts: dict[str, Any] = facts
+        super().__init__(facts)
+
+    def __str__(self) -> str:
+        line = self.sentence.format_map(self.facts)
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+    def __getattr__(self, name: str) -> Any:
+        facts = self.__dict__.get("facts", {})
+        if name in facts:
+            return facts[name]
+        raise AttributeError(name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.facts))
+
+
+def _rebuild(cls: type[ModelyardError], facts: dict[str, Any]) -> ModelyardError:
+    return cls(**facts)
+
+
+# --- the call is malformed ----------------------------------------------------------------------------------------
+
+
+class InvalidInput(ModelyardError, ValueError):
+    """What was asked is malformed; the same call will never work."""
+
+    exit_code = 2
+    http_status = 400
+
+
+class InvalidName(InvalidInput):
+    sentence = "{what} {name!r} is not usable: {problem}; use {allowed}"
+
+
+class InvalidReference(InvalidInput):
+    sentence = (
+        "{reference!r} does not name a version: {problem}; write name, name/3 (number), name:1.0 (label) or name@alias"
+    )
+
+
+class InvalidTag(InvalidInput):
+    sentence = "{what} {key!r} is not usable: {problem}; give text keys with text values, such as build_number=42"
+
+
+class InvalidTime(InvalidInput):
+    sentence = "{text!r} is not a time: write 2026-03-01, 2026-03-01T12:00, 2026-03-01T12:00Z, 'now' or '2h ago'"
+
+
+class InvalidMetric(InvalidInput):
+    sentence = "metric {key!r} has the value {value!r}, which is not a finite number"
+
+
+class InvalidDigest(InvalidInput):
+    sentence = "{text!r} is not a digest: expected 'sha256:' and 64 hexadecimal digits"
+
+
+class InvalidGate(InvalidInput):
+    sentence = "gate {expression!r} cannot be read at column {column}: {problem}"
+
+
+class InvalidConfig(InvalidInput):
+    sentence = "{path}: {problem}"
+
+
+class PathMissing(InvalidInput):
+    sentence = "there is nothing to read at {path}: the path does not exist"
+
+
+class PathEmpty(InvalidInput):
+    sentence = "there is nothing to keep at {path}: the folder holds no files"
+
+
+class PathUnusable(InvalidInput):
+    sentence = "{path} cannot be kept: {problem}"
+
+
+class UnknownFlavor(InvalidInput):
+    sentence = "no flavor knows how to keep a {type_name}; known are {known}; or write it to a file and register the file"
+
+
+class FlavorMissing(InvalidInput):
+    sentence = "the {flavor} flavor needs the package {package}, which is not installed; run: pip install {package}"
+
+
+class InvalidRequest(InvalidInput):
+    """A prediction request that does not fit the signature of the model."""
+
+    http_status = 422
+    sentence = "{problem}"
+
+
+class UnsupportedUrl(InvalidInput):
+    sentence = "a yard at {url!r} is not supported by this release; use a folder"
+
+
+# --- nothing answers to it ----------------------------------------------------------------------------------------
+
+
+class NotFound(ModelyardError, LookupError):
+    http_status = 404
+
+
+class YardNotFound(NotFound):
+    sentence = "there is no yard at {path}; make one with: modelyard init {path}"
+
+
+class ModelNotFound(NotFound):
+    sentence = "there is no {kind} {name!r} in this yard{closest}; list them with: modelyard list{flag}"
+
+
+class VersionNotFound(NotFound):
+    sentence = "{kind} {name!r} has no version {asked}; it has {found}"
+
+
+class AliasNotFound(NotFound):
+    sentence = "{kind} {name!r} has no alias {alias!r}; it has {found}"
+
+
+class LabelNotFound(NotFound):
+    sentence = "{kind} {name!r} has no version labelled {label!r}; it has {found}"
+
+
+class NoVersionMatches(NotFound):
+    sentence = "no version of {kind} {name!r} matches {filters}"
+
+
+class NoEarlierVersion(NotFound):
+    sentence = "{name}@{alias} cannot go back: {found}"
+
+
+class DeploymentNotFound(NotFound):
+    sentence = "there is no deployment {name!r}; there are {found}; make one with: modelyard deploy MODEL/VERSION"
+
+
+class RolloutNotFound(NotFound):
+    sentence = "deployment {name!r} has no rollout under way; start one with: modelyard deploy MODEL/VERSION"
+
+
+class ReferenceProfileMissing(NotFound):
+    sentence = (
+        "{reference} was registered without reference data, so there is nothing to compare live traffic with; "
+        "register a version with reference="
+    )
+
+
+# --- someone or something is there already ------------------------------------------------------------------------
+
+
+class Conflict(ModelyardError):
+    http_status = 409
+
+
+class LabelTaken(Conflict):
+    sentence = "label {label!r} of {kind} {name!r} already belongs to version {number}; choose another"
+
+
+class PropertyExists(Conflict):
+    sentence = "property {key!r} of {reference} is already {value!r}, and properties are write-once; use a tag instead"
+
+
+class AliasMoved(Conflict):
+    sentence = (
+        "{name}@{alias} is at {current}, not at {expected} as expected; somebody moved it: look with "
+        "modelyard history {name}@{alias}, then decide again"
+    )
+
+
+class FilterMismatch(Conflict):
+    sentence = "{reference} exists but does not match {filters}; it has {found}"
+
+
+class TargetExists(Conflict):
+    sentence = "{path} already exists and would be overwritten; choose an empty place, or allow it with exist_ok"
+
+
+class RolloutInProgress(Conflict):
+    sentence = "deployment {name!r} is already rolling out {candidate} ({state}); finish or abort it first"
+
+
+class Locked(Conflict):
+    sentence = "{what} is busy: {holder}; wait, or stop that process"
+
+
+# --- a rule says no -----------------------------------------------------------------------------------------------
+
+
+class Refused(ModelyardError):
+    http_status = 403
+
+
+class GateRefused(Refused):
+    sentence = "{reference} may not become {alias}: {failures}"
+
+
+class Untrusted(Refused):
+    sentence = (
+        "loading {reference} runs code from a {format} made by {author}, and you are {reader}; if you trust it, "
+        "load with trust=True"
+    )
+
+
+class InvalidTransition(Refused):
+    sentence = "a rollout that is {state} cannot {event}; possible now: {possible}"
+
+
+# --- stored things do not verify ----------------------------------------------------------------------------------
+
+
+class Damaged(ModelyardError):
+    http_status = 500
+
+
+class CorruptBlob(Damaged):
+    sentence = (
+        "the stored bytes of {file} are damaged at offset {offset}: expected {expected}, found {found}; "
+        "nothing was returned; run: modelyard check --read"
+    )
+
+
+class MissingBlob(Damaged):
+    sentence = "the stored bytes of {file} are missing ({digest}); run: modelyard check"
+
+
+class CorruptYard(Damaged):
+    sentence = "the yard at {path} is damaged: {problem}"
+
+
+# --- the machine says no ------------------------------------------------------------------------------------------
+
+
+class Unavailable(ModelyardError):
+    http_status = 503
+
+
+class YardUnwritable(Unavailable):
+    sentence = "the yard at {path} cannot be written: {problem}; nothing was changed"
+
+
+class YardTooNew(Unavailable):
+    sentence = (
+        "the yard at {path} has format {found}, and this modelyard reads up to format {known}; "
+        "install a newer modelyard: pip install -U modelyard"
+    )
+
+
+class PortInUse(Unavailable):
+    sentence = "port {port} on {host} is in use by another process; choose another with --port, or stop that process"
+
+
+class StageFailed(Unavailable):
+    sentence = "stage {stage!r} failed with exit code {code} after {seconds:.1f} s; its log is in {log}"
+
+
+class ReplicaFailed(Unavailable):
+    sentence = "the replica of {name!r} did not become ready: {problem}; its log is in {log}"
+
+
+class ToolMissing(Unavailable):
+    sentence = "{tool} is needed for this and was not found; install it: {install}"

@@ -1,0 +1,1 @@
+"""Models, versions, aliases, ledger and gates, over SQL."""
