@@ -108,7 +108,9 @@ class PathUnusable(InvalidInput):
 
 
 class UnknownFlavor(InvalidInput):
-    sentence = "no flavor knows how to keep a {type_name}; known are {known}; or write it to a file and register the file"
+    sentence = (
+        "no flavor knows how to keep a {type_name}; known are {known}; or write it to a file and register the file"
+    )
 
 
 class FlavorMissing(InvalidInput):
@@ -267,6 +269,10 @@ class Unavailable(ModelyardError):
 
 class YardUnwritable(Unavailable):
     sentence = "the yard at {path} cannot be written: {problem}; nothing was changed"
+
+
+class TargetUnwritable(Unavailable):
+    sentence = "{path} cannot be written: {problem}"
 
 
 class YardTooNew(Unavailable):

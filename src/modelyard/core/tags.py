@@ -73,5 +73,7 @@ def _value(key: Any, value: Any, what: str) -> str:
     if not isinstance(value, str):
         raise InvalidTag(what=what, key=key, problem=f"the value {value!r} is a {type(value).__name__}, not text")
     if len(value) > VALUE_LIMIT:
-        raise InvalidTag(what=what, key=key, problem=f"the value has {len(value)} characters, {VALUE_LIMIT} are the most")
+        raise InvalidTag(
+            what=what, key=key, problem=f"the value has {len(value)} characters, {VALUE_LIMIT} are the most"
+        )
     return value

@@ -1,0 +1,71 @@
+"""The files below a path, as they will stand in a manifest: regular files only, each by a safe relative name."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelyard.core.errors import PathEmpty, PathMissing, PathUnusable
+
+
+@dataclass(frozen=True)
+class TreeFile:
+    """A file on disk and the relative name, with ``/``, that it will have."""
+
+    source: Path
+    name: str
+    size: int
+
+
+def tree_of(path: Path) -> tuple[TreeFile, ...]:
+    """The file at ``path``, or every file below the folder ``path``, sorted by name.
+
+    A link to a file counts as the file (caches of model hubs are made of such links); a link to a folder, a device, a socket, an
+    unreadable file or a name that is not UTF-8 raises PathUnusable; nothing there raises PathMissing, an empty folder PathEmpty.
+    """
+    try:
+        kind = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise PathMissing(path=path) from None
+    except (OSError, ValueError) as error:
+        raise PathUnusable(path=path, problem=getattr(error, "strerror", None) or error) from error
+    if stat.S_ISDIR(kind):
+        files = tuple(sorted(_below(path, path), key=lambda f: f.name))
+        if not files:
+            raise PathEmpty(path=path)
+        return files
+    return (_file(path, path.name),)
+
+
+def _below(folder: Path, root: Path) -> Iterator[TreeFile]:
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise PathUnusable(path=folder, problem=error.strerror) from error
+    for entry in entries:
+        path = Path(entry.path)
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(path, root)
+        elif entry.is_dir():
+            raise PathUnusable(
+                path=path, problem="it is a link to a folder; copy the folder there, or register it by itself"
+            )
+        else:
+            yield _file(path, path.relative_to(root).as_posix())
+
+
+def _file(path: Path, name: str) -> TreeFile:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise PathUnusable(path=path, problem=error.strerror) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise PathUnusable(path=path, problem="it is neither a file nor a folder")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise PathUnusable(path=repr(path), problem="its name is not valid UTF-8; rename it") from None
+    return TreeFile(path, name, status.st_size)
