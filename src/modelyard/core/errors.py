@@ -124,6 +124,27 @@ class InvalidRequest(InvalidInput):
     sentence = "{problem}"
 
 
+class InvalidBody(InvalidInput):
+    """The bytes of a request cannot even be read."""
+
+    sentence = "the body of the request is not {expected}: {problem}"
+
+
+class BodyTooLarge(InvalidInput):
+    http_status = 413
+    sentence = "the body of the request is larger than {limit} bytes; send fewer rows in one request"
+
+
+class UnsupportedContent(InvalidInput):
+    http_status = 415
+    sentence = "{field} {found!r} is not understood here; send {expected}"
+
+
+class MethodNotAllowed(InvalidInput):
+    http_status = 405
+    sentence = "{path} does not answer to {method}; it answers to {allowed}"
+
+
 class UnsupportedUrl(InvalidInput):
     sentence = "a yard at {url!r} is not supported by this release; use a folder"
 
@@ -176,6 +197,18 @@ class ReferenceProfileMissing(NotFound):
         "{reference} was registered without reference data, so there is nothing to compare live traffic with; "
         "register a version with reference="
     )
+
+
+class RouteNotFound(NotFound):
+    sentence = "there is nothing at {path}; GET / says what this replica serves"
+
+
+class ModelNotServed(NotFound):
+    sentence = "model {name!r} is not served here; {found}"
+
+
+class VersionNotServed(NotFound):
+    sentence = "version {asked} of {name!r} is not loaded here; loaded: {found}"
 
 
 # --- someone or something is there already ------------------------------------------------------------------------
@@ -292,6 +325,25 @@ class StageFailed(Unavailable):
 
 class ReplicaFailed(Unavailable):
     sentence = "the replica of {name!r} did not become ready: {problem}; its log is in {log}"
+
+
+class AddressUnusable(Unavailable):
+    sentence = "cannot listen on {host} port {port}: {problem}"
+
+
+class NotReady(Unavailable):
+    sentence = "no version is loaded yet; ask /ready until it answers 200"
+
+
+class Overloaded(Unavailable):
+    sentence = "{waiting} requests are already waiting for {reference}; try again in {retry_after} s"
+
+
+class PredictionFailed(Unavailable):
+    """A version raised, or answered nonsense, on a request that fits its signature: the fault is the model's."""
+
+    http_status = 500
+    sentence = "{reference} could not answer this request: {problem}"
 
 
 class ToolMissing(Unavailable):
