@@ -1,0 +1,95 @@
+"""The SQL database of a yard: connections, transactions, and what goes wrong with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from modelyard.core.errors import CorruptYard, Locked, ModelyardError, YardUnwritable
+from modelyard.registry.schema import metadata
+
+BUSY_SECONDS = 60
+
+
+class Database:
+    """A SQLite file in WAL mode. A folder that cannot be written is opened for reading only."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._engine = _engine(path)
+
+    def create(self) -> None:
+        """Makes the tables that are missing."""
+        with self._translated(), self._engine.begin() as connection:
+            metadata.create_all(connection)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection on which every query sees the same instant."""
+        with self._translated(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A write transaction; one at a time in the whole yard. Commits at the end, rolls back on any exception."""
+        with self._translated(), self._engine.connect() as connection:
+            writer = connection.execution_options(modelyard_write=True)
+            with writer.begin():
+                yield writer
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except ModelyardError:
+            raise
+        except OperationalError as error:
+            raise self._meaning(str(error.orig)) from error
+        except DatabaseError as error:
+            if type(error) is DatabaseError:  # "file is not a database", "disk image is malformed"
+                raise CorruptYard(path=self.path, problem=str(error.orig)) from error
+            raise
+
+    def _meaning(self, problem: str) -> ModelyardError:
+        if "locked" in problem:
+            return Locked(what=f"the yard at {self.path}", holder="another writer held it for a minute")
+        if "no such table" in problem or "no such column" in problem or "malformed" in problem:
+            return CorruptYard(path=self.path, problem=problem)
+        return YardUnwritable(path=self.path, problem=problem)
+
+
+def _engine(path: Path) -> Engine:
+    if os.access(path.parent, os.W_OK):
+        url = f"sqlite:///{path}"
+    else:
+        # WAL needs to write beside the database even to read it; immutable says that nobody can.
+        url = f"sqlite:///file:{path}?mode=ro&immutable=1&uri=true"
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions by itself
+        cursor = connection.cursor()
+        if "immutable" not in url:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")  # a version that was acknowledged survives a power cut
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A writer takes its place at once: a transaction that begins as a reader could not be let in later.
+        write = connection.get_execution_options().get("modelyard_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
