@@ -1,0 +1,1 @@
+"""One replica: load, batch, route, swap, predict, log."""
