@@ -113,6 +113,10 @@ class UnknownFlavor(InvalidInput):
     )
 
 
+class ObjectUnusable(InvalidInput):
+    sentence = "this {type_name} cannot be kept: {problem}"
+
+
 class FlavorMissing(InvalidInput):
     sentence = "the {flavor} flavor needs the package {package}, which is not installed; run: pip install {package}"
 
@@ -195,7 +199,7 @@ class RolloutNotFound(NotFound):
 class ReferenceProfileMissing(NotFound):
     sentence = (
         "{reference} was registered without reference data, so there is nothing to compare live traffic with; "
-        "register a version with reference="
+        "register a version with reference_data="
     )
 
 
@@ -293,6 +297,12 @@ class CorruptYard(Damaged):
     sentence = "the yard at {path} is damaged: {problem}"
 
 
+class ModelUnreadable(Damaged):
+    """The bytes are those that were stored, and still do not make a model."""
+
+    sentence = "{file} cannot be loaded as a {format}: {problem}"
+
+
 # --- the machine says no ------------------------------------------------------------------------------------------
 
 
@@ -344,6 +354,14 @@ class PredictionFailed(Unavailable):
 
     http_status = 500
     sentence = "{reference} could not answer this request: {problem}"
+
+
+class StageTimedOut(StageFailed):
+    sentence = "stage {stage!r} did not end within its timeout of {timeout:g} s and was stopped; its log is in {log}"
+
+
+class GitUnreadable(Unavailable):
+    sentence = "git cannot read the repository at {path}: {problem}"
 
 
 class ToolMissing(Unavailable):

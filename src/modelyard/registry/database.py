@@ -26,7 +26,7 @@ class Database:
 
     def create(self) -> None:
         """Makes the tables that are missing."""
-        with self._translated(), self._engine.begin() as connection:
+        with self.write() as connection:  # under the write lock, so that two makers at once do not collide
             metadata.create_all(connection)
 
     @contextmanager

@@ -81,6 +81,16 @@ class Registry:
         with self.read() as connection:
             return list(connection.execute(query.order_by(schema.models.c.name)).scalars())
 
+    def require(self, kind: Kind, name: ModelName) -> None:
+        """Raises ModelNotFound when nothing of that name was ever registered."""
+        with self.read() as connection:
+            versions.model_id(connection, self.workspace, kind, name)
+
+    def claim(self, kind: Kind, name: ModelName) -> None:
+        """Makes a name known before its first version; a name that is known stays as it is."""
+        with self.begin() as tx:
+            versions.claim(tx, kind, name)
+
     def tags(self, version: VersionRow) -> dict[str, str]:
         with self.read() as connection:
             return versions.dictionary(connection, schema.tags, version.id)

@@ -1,0 +1,1 @@
+"""The public objects: one code path over an embedded yard."""

@@ -1,0 +1,193 @@
+"""What a version of a model and a version of a data set have in common."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelyard.core.clock import to_text
+from modelyard.core.digests import Digest
+from modelyard.core.tags import Tags, tags_to_write
+from modelyard.registry import LedgerRow, VersionRow
+from modelyard.store import Manifest
+from modelyard.store.files import Progress
+
+if TYPE_CHECKING:
+    from modelyard.client.workspace import Workspace
+
+
+class Entry:
+    """One immutable version. Its bytes, digest and provenance never change; tags, and what is added later, are read anew at each access."""
+
+    row: VersionRow
+    workspace: Workspace
+
+    @classmethod
+    def _of(cls, workspace: Workspace, row: VersionRow) -> Any:
+        entry = cls.__new__(cls)
+        entry.workspace, entry.row = workspace, row
+        return entry
+
+    @property
+    def name(self) -> str:
+        return self.row.name
+
+    @property
+    def version(self) -> int:
+        """The number: 1, 2, 3 … in its model."""
+        return self.row.number
+
+    @property
+    def id(self) -> str:
+        """``name:number``, as Azure ML writes it."""
+        return f"{self.name}:{self.version}"
+
+    @property
+    def reference(self) -> str:
+        """``name/number``, which every command and call accepts."""
+        return self.row.reference
+
+    @property
+    def label(self) -> str | None:
+        return self.row.label
+
+    @property
+    def digest(self) -> str:
+        """Digest of the manifest: equal for equal files, flavor, signature and reference profile."""
+        return self.row.digest
+
+    @property
+    def description(self) -> str:
+        return self.row.description
+
+    @property
+    def flavor(self) -> str:
+        return self.row.flavor
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return self.row.size
+
+    @property
+    def created_by(self) -> str:
+        return self.row.created_by
+
+    @property
+    def created_time(self) -> datetime:
+        return self.row.created_time
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return self.workspace.registry.tags(self.row)
+
+    @property
+    def properties(self) -> dict[str, str]:
+        return self.workspace.registry.properties(self.row)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The last value of each metric."""
+        return self.workspace.registry.metrics(self.row)
+
+    @property
+    def aliases(self) -> list[str]:
+        """The aliases that point here now."""
+        found = self.workspace.registry.aliases(self.row.kind, self.row.name)
+        return [alias for alias, number in found.items() if number == self.version]
+
+    @property
+    def inputs(self) -> list[tuple[str, str]]:
+        """The data sets that it was made from: role and reference."""
+        return [(role, row.reference) for role, row in self.workspace.registry.inputs(self.row)]
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What made it: git, environment, build, command, data. Verified when read."""
+        if self.row.provenance is None:
+            return {}
+        found: dict[str, Any] = json.loads(self.workspace.store.read(Digest(self.row.provenance), "the provenance"))
+        return found
+
+    def attachment(self, name: str) -> bytes:
+        """The bytes kept with the provenance, such as ``diff.patch``. Raises KeyError when there is none of that name."""
+        return self.workspace.store.read(Digest(self.provenance["attachments"][name]["digest"]), name)
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.workspace.store.manifest(Digest(self.row.digest))
+
+    @property
+    def files(self) -> list[str]:
+        """The relative paths of its files."""
+        return [file.path for file in self.manifest.files]
+
+    def history(self) -> list[LedgerRow]:
+        """What was done to this version, newest first."""
+        return self.workspace.history(self.reference, kind=self.row.kind)
+
+    def download(
+        self, target_dir: str | Path = ".", *, exist_ok: bool = False, progress: Progress | None = None
+    ) -> str:
+        """Writes the verified files below ``target_dir``; the path of the file, or of the folder that holds the files.
+
+        Raises TargetExists before anything is written, unless ``exist_ok``.
+        """
+        manifest, target = self.manifest, Path(target_dir)
+        self.workspace.store.materialize(manifest, target, replace=exist_ok, progress=progress)
+        return str(target / manifest.files[0].path if manifest.facts.get("single") else target)
+
+    def path(self) -> Path:
+        """A verified copy in the cache of the yard: the file, or the folder. For reading only."""
+        manifest = self.manifest
+        folder = self.workspace.cache.folder(manifest)
+        return folder / manifest.files[0].path if manifest.facts.get("single") else folder
+
+    def add_tags(self, tags: Tags) -> None:
+        """Sets these tags and leaves the others."""
+        self.workspace.registry.set_tags(self.row, tags_to_write(tags))
+
+    def remove_tags(self, tags: Iterable[str]) -> None:
+        """Removes these keys."""
+        self.workspace.registry.remove_tags(self.row, tags_to_write(tags))
+
+    def add_properties(self, properties: Tags) -> None:
+        """Adds properties. Raises PropertyExists: each key is written once."""
+        self.workspace.registry.add_properties(self.row, tags_to_write(properties, "property"))
+
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Adds measurements of this version, such as those of its test stage."""
+        self.workspace.registry.add_metrics(self.row, metrics)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the bytes, by the names of the attributes."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "id": self.id,
+            "reference": self.reference,
+            "label": self.label,
+            "aliases": self.aliases,
+            "digest": self.digest,
+            "flavor": self.flavor,
+            "size": self.size,
+            "description": self.description,
+            "tags": self.tags,
+            "properties": self.properties,
+            "metrics": self.metrics,
+            "inputs": [{"role": role, "reference": reference} for role, reference in self.inputs],
+            "created_by": self.created_by,
+            "created_time": to_text(self.created_time),
+        }
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and isinstance(other, Entry) and other.row.id == self.row.id
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.row.id))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.reference!r}, digest={self.row.digest[:19]!r})"

@@ -1,0 +1,161 @@
+"""A version of a model: the object that users hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelyard.client.entry import Entry
+from modelyard.client.registration import Inputs
+from modelyard.core.digests import Digest
+from modelyard.core.errors import InvalidReference
+from modelyard.core.names import AliasName, LabelName, ModelName
+from modelyard.core.references import Alias, Label, Number, Reference, Selector
+from modelyard.core.tags import Tags, tags_to_match
+
+if TYPE_CHECKING:
+    from modelyard.client.workspace import Workspace
+    from modelyard.flavors.flavor import Predictor
+    from modelyard.profiles.profile import Profile
+    from modelyard.profiles.signature import Signature
+
+
+class Model(Entry):
+    """An immutable version of a model.
+
+    ``Model(workspace, name)`` gets the newest version; ``version=``, ``label=`` or ``alias=`` choose another. With ``tags`` or
+    ``properties`` alone it gets the newest version that matches them; together with a version, a filter that does not match raises
+    FilterMismatch. ``name`` may also be a whole reference, such as ``"fraud@production"``.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        name: str,
+        *,
+        version: int | None = None,
+        tags: Tags | None = None,
+        label: str | None = None,
+        alias: str | None = None,
+    ) -> None:
+        reference = _reference(name, version, label, alias)
+        self.workspace = workspace
+        self.row = workspace.registry.version("model", reference, tags_to_match(tags))
+
+    @staticmethod
+    def register(
+        workspace: Workspace | None = None,
+        model_path: str | Path = "",
+        model_name: str = "",
+        tags: Tags | None = None,
+        properties: Tags | None = None,
+        description: str | None = None,
+        *,
+        label: str | None = None,
+        metrics: Mapping[str, float] | None = None,
+        datasets: Inputs = (),
+        signature: Signature | None = None,
+        reference_data: Any = None,
+    ) -> Model:
+        """Keeps the file or folder at ``model_path`` as the next version of ``model_name``; see :meth:`Workspace.register`."""
+        from modelyard.client.workspace import Workspace as WorkspaceClass
+
+        return (workspace or WorkspaceClass()).register(
+            model_name,
+            model_path,
+            label=label,
+            tags=tags,
+            properties=properties,
+            metrics=metrics,
+            description=description,
+            datasets=datasets,
+            signature=signature,
+            reference_data=reference_data,
+        )
+
+    @staticmethod
+    def list(
+        workspace: Workspace,
+        name: str | None = None,
+        tags: Tags | None = None,
+        properties: Tags | None = None,
+        latest: bool = False,
+    ) -> list[Model]:
+        """Versions that match all conditions, newest first; with ``latest`` only the newest match of each model."""
+        rows = workspace.registry.versions(
+            "model",
+            name=None if name is None else ModelName(name),
+            wanted=tags_to_match(tags),
+            wanted_properties=tags_to_match(properties, "property"),
+            latest=latest,
+        )
+        return [Model._of(workspace, row) for row in rows]
+
+    @property
+    def signature(self) -> Signature | None:
+        """The columns that it takes and gives, or None when nobody said."""
+        from modelyard.profiles.signature import Signature as SignatureValue
+
+        document = self.manifest.facts.get("signature")
+        return None if document is None else SignatureValue.from_json(document)
+
+    @property
+    def reference_profile(self) -> Profile | None:
+        """The profile of the data that it was registered with, to compare live traffic with; or None."""
+        from modelyard.profiles.profile import Profile as ProfileValue
+
+        digest = self.manifest.facts.get("profile")
+        if digest is None:
+            return None
+        return ProfileValue.from_json(json.loads(self.workspace.store.read(Digest(digest), "the reference profile")))
+
+    def load(self, *, trust: bool | None = None) -> Any:
+        """The live object, from verified bytes; for files of no known flavor, their path.
+
+        A format that runs code when it is loaded (pickle) is loaded only when you registered it yourself, or with ``trust=True``.
+        Raises Untrusted, FlavorMissing, Damaged.
+        """
+        from modelyard.flavors import flavor_named
+        from modelyard.flavors.trust import require_trust
+
+        facts = self.manifest.facts["flavor"]
+        require_trust(
+            reference=self.reference,
+            format=facts.get("format", self.flavor),
+            author=self.created_by,
+            reader=self.workspace.actor,
+            trust=trust,
+            runs_code=facts.get("runs_code", False),
+        )
+        return flavor_named(self.flavor).load(self.path(), facts)
+
+    def predictor(self, *, trust: bool | None = None) -> Predictor:
+        """The live object behind the one interface that serving uses: columns in, columns out."""
+        from modelyard.flavors import flavor_named
+
+        return flavor_named(self.flavor).predictor(self.load(trust=trust), self.manifest.facts["flavor"])
+
+    def to_json(self) -> dict[str, Any]:
+        signature = self.signature
+        return {**super().to_json(), "signature": None if signature is None else signature.to_json()}
+
+
+def _reference(name: str, version: int | None, label: str | None, alias: str | None) -> Reference:
+    chosen: list[Selector] = []
+    if version is not None:
+        if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+            raise InvalidReference(
+                reference=f"{name}/{version}", problem=f"{version!r} is not a version number (1, 2, 3 …)"
+            )
+        chosen.append(Number(version))
+    if label is not None:
+        chosen.append(Label(LabelName(label)))
+    if alias is not None:
+        chosen.append(Alias(AliasName(alias)))
+    if not chosen:
+        return Reference.parse(name)
+    if len(chosen) > 1:
+        raise InvalidReference(reference=name, problem="give one of version, label and alias, not several")
+    return Reference(ModelName(name), chosen[0])

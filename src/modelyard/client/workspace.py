@@ -1,0 +1,260 @@
+"""A workspace: where everything that a user does with a yard begins."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelyard.client import registration, yard
+from modelyard.client.cache import Cache
+from modelyard.client.check import CheckReport, check
+from modelyard.client.dataset import Dataset
+from modelyard.client.model import Model
+from modelyard.core.clock import Clock, SystemClock, parse_when
+from modelyard.core.errors import InvalidReference
+from modelyard.core.names import AliasName, Kind, ModelName
+from modelyard.core.references import Alias, Number, Reference
+from modelyard.core.tags import Tags, tags_to_match
+from modelyard.registry import ANY, AliasMove, LedgerRow, Registry
+from modelyard.store.files import Progress
+
+if TYPE_CHECKING:
+    from modelyard.profiles.signature import Signature
+
+When = datetime | date | str
+"""An instant: a ``datetime``, ``"2026-03-01T12:00Z"``, ``"2h ago"``, ``"now"``; without a zone it is local time."""
+
+
+class Workspace:
+    """The models and data sets of one yard.
+
+    ``Workspace()`` finds the yard: ``MODELYARD_URL``, else the nearest ``.modelyard/`` upward, else ``~/.modelyard``. ``Workspace(path)``
+    is the yard at that path. Where there is none, one is made, unless ``create=False`` (then YardNotFound).
+    """
+
+    def __init__(
+        self,
+        where: str | os.PathLike[str] | None = None,
+        *,
+        create: bool = True,
+        actor: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.clock: Clock = clock or SystemClock()
+        root, self.found = yard.locate(where, os.environ, Path.cwd())
+        if create:
+            yard.create(root, self.clock)
+        self._yard = yard.open_yard(root)
+        self.root = self._yard.root
+        self.store = self._yard.store
+        self.actor = actor or os.environ.get("MODELYARD_USER") or getpass.getuser()
+        self.cache = Cache(self.root / "cache", self.store)
+        self.registry = Registry(
+            self._yard.database, workspace="default", actor=self.actor, clock=self.clock, read_file=self.store.read
+        )
+
+    def close(self) -> None:
+        """Gives the database connections back; the workspace may still be used after."""
+        self._yard.database.close()
+
+    def __repr__(self) -> str:
+        return f"Workspace({str(self.root)!r})"
+
+    # --- into the yard ---
+
+    def register(
+        self,
+        name: str,
+        path: str | Path,
+        *,
+        label: str | None = None,
+        tags: Tags | None = None,
+        properties: Tags | None = None,
+        metrics: Mapping[str, float] | None = None,
+        description: str | None = None,
+        datasets: registration.Inputs = (),
+        signature: Signature | None = None,
+        reference_data: Any = None,
+        progress: Progress | None = None,
+    ) -> Model:
+        """Keeps the file or folder at ``path`` as the next version of ``name``, with what made it.
+
+        ``reference_data`` (a table of model inputs) becomes the profile that live traffic is compared with; ``datasets`` are the data set
+        versions that it was made from. Raises InvalidName, InvalidTag, PathMissing, PathEmpty, PathUnusable, LabelTaken, YardUnwritable; then
+        nothing has changed.
+        """
+        facts = registration.card(
+            name, label=label, tags=tags, properties=properties, metrics=metrics, description=description
+        )
+        row = registration.register_path(
+            self,
+            "model",
+            facts,
+            Path(path),
+            signature=signature,
+            reference_data=reference_data,
+            inputs=datasets,
+            progress=progress,
+        )
+        return self._model(row)
+
+    def save(
+        self,
+        name: str,
+        model: Any,
+        *,
+        label: str | None = None,
+        tags: Tags | None = None,
+        properties: Tags | None = None,
+        metrics: Mapping[str, float] | None = None,
+        description: str | None = None,
+        datasets: registration.Inputs = (),
+        signature: Signature | None = None,
+        reference_data: Any = None,
+    ) -> Model:
+        """Keeps a live, fitted model object as the next version of ``name``. Raises UnknownFlavor, and what :meth:`register` raises."""
+        facts = registration.card(
+            name, label=label, tags=tags, properties=properties, metrics=metrics, description=description
+        )
+        row = registration.register_object(
+            self, facts, model, signature=signature, reference_data=reference_data, inputs=datasets
+        )
+        return self._model(row)
+
+    def snapshot(
+        self,
+        path: str | Path,
+        name: str,
+        *,
+        label: str | None = None,
+        tags: Tags | None = None,
+        description: str | None = None,
+        progress: Progress | None = None,
+    ) -> Dataset:
+        """Keeps the file or folder at ``path`` as the next version of the data set ``name``. Raises what :meth:`register` raises."""
+        facts = registration.card(name, label=label, tags=tags, description=description)
+        row = registration.register_path(self, "dataset", facts, Path(path), progress=progress)
+        return self._dataset(row)
+
+    # --- out of the yard ---
+
+    def model(self, reference: str | Reference, *, tags: Tags | None = None, at: When | None = None) -> Model:
+        """The version that is meant; with ``at``, where an alias pointed then."""
+        return self._model(self._find("model", reference, tags, at))
+
+    def models(self) -> list[str]:
+        """The names of all models, sorted."""
+        return self.registry.names("model")
+
+    def dataset(self, reference: str | Reference, *, tags: Tags | None = None, at: When | None = None) -> Dataset:
+        """The data set version that is meant."""
+        return self._dataset(self._find("dataset", reference, tags, at))
+
+    def datasets(self, name: str | None = None) -> list[Dataset]:
+        """Data set versions, newest first."""
+        rows = self.registry.versions("dataset", name=None if name is None else ModelName(name))
+        return [self._dataset(row) for row in rows]
+
+    # --- aliases ---
+
+    def promote(
+        self,
+        reference: str | Reference,
+        *,
+        to: str,
+        reason: str = "",
+        expected: int | str | None = None,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> AliasMove:
+        """Moves the alias ``to`` to a version, through its gates.
+
+        ``expected`` is the version that the alias must be at now: a number, a reference, or 0 for "nowhere yet". Raises GateRefused,
+        AliasMoved, and what :meth:`model` raises.
+        """
+        return self.registry.move_alias(
+            "model",
+            Reference.parse(reference),
+            AliasName(to),
+            expected=self._expected(expected),
+            reason=reason,
+            evidence=evidence,
+        )
+
+    def rollback(
+        self,
+        reference: str | Reference,
+        *,
+        to: int | None = None,
+        reason: str = "",
+        expected: int | str | None = None,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> AliasMove:
+        """Moves an alias (``"fraud@production"``) back to the version before, or to number ``to``. Raises NoEarlierVersion, AliasMoved."""
+        name, alias = _alias(reference)
+        expects = self._expected(expected)
+        return self.registry.roll_back_alias(
+            "model", name, alias, to=to, expected=expects, reason=reason, evidence=evidence
+        )
+
+    def set_gates(self, name: str, alias: str, expressions: list[str]) -> None:
+        """Replaces the conditions that a version must meet before ``alias`` may move to it. Raises InvalidGate."""
+        self.registry.set_gates("model", ModelName(name), AliasName(alias), expressions)
+
+    def gates(self, name: str, alias: str) -> list[str]:
+        """The conditions of an alias."""
+        return self.registry.gates("model", ModelName(name), AliasName(alias))
+
+    # --- history ---
+
+    def history(
+        self, subject: str | None = None, *, kind: str | None = None, limit: int | None = None
+    ) -> list[LedgerRow]:
+        """Ledger rows, newest first: of everything, of a name, of one version (``fraud/3``) or of one alias (``fraud@production``)."""
+        if subject is None:
+            return self.registry.history(kind=kind, limit=limit)
+        reference = Reference.parse(subject)
+        if isinstance(reference.selector, Number | Alias):
+            row_kind: Kind = "dataset" if kind == "dataset" else "model"
+            self._find(row_kind, reference, None, None)
+            return self.registry.history(kind=row_kind, subject=str(reference), limit=limit)
+        return self.registry.history(kind=kind, name=reference.name, limit=limit)
+
+    def check(self, *, read: bool = False) -> CheckReport:
+        """What is wrong with the yard; with ``read`` every stored byte is read and verified."""
+        return check(self, read=read)
+
+    # --- inside ---
+
+    def when(self, text: When) -> datetime:
+        """The instant that a person means. Raises InvalidTime."""
+        return parse_when(text, self.clock.now())
+
+    def _find(self, kind: Kind, reference: str | Reference, tags: Tags | None, at: When | None) -> Any:
+        parsed, wanted = Reference.parse(reference), tags_to_match(tags)
+        return self.registry.version(kind, parsed, wanted, None if at is None else self.when(at))
+
+    def _expected(self, expected: int | str | None) -> int:
+        if expected is None:
+            return ANY
+        if isinstance(expected, int):
+            return expected
+        return self.registry.version("model", Reference.parse(expected)).number
+
+    def _model(self, row: Any) -> Model:
+        found: Model = Model._of(self, row)
+        return found
+
+    def _dataset(self, row: Any) -> Dataset:
+        found: Dataset = Dataset._of(self, row)
+        return found
+
+
+def _alias(reference: str | Reference) -> tuple[ModelName, AliasName]:
+    parsed = Reference.parse(reference)
+    if not isinstance(parsed.selector, Alias):
+        raise InvalidReference(reference=str(reference), problem="a rollback moves an alias")
+    return parsed.name, parsed.selector.value
