@@ -11,17 +11,21 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelyard.core.errors import InvalidInput
-from modelyard.profiles.columns import array_of, columns_of, row_count
+from modelyard.profiles.columns import Columns, array_of, columns_of, row_count
 
 FORMAT = 1
 CATEGORIES = 200  # of a categorical column; all further ones are counted together
 SINGLE_VALUES = 30  # a numeric column of whole numbers with at most so many gets one bin for each
+
+PARTS = 24  # divides by 2, 3, 4, 6, 8 and 12: a quarter of a year gives months and weeks that fit
+PART_ROWS = 50  # a part has at least so many rows
 
 _HUGE = 1e140  # beyond it a square overflows; such values are counted in the outer bins, and kept out of the moments
 
@@ -90,6 +94,11 @@ class NumericProfile:
     @property
     def bins(self) -> tuple[float, ...]:
         return self.edges
+
+    @property
+    def tally(self) -> tuple[int, ...]:
+        """All counts in one row, of fixed length: the bins in order, then missing. Sums to :attr:`rows`."""
+        return (*self.counts, self.missing)
 
     @classmethod
     def fit(cls, name: str, column: NDArray[Any], bins: int) -> NumericProfile:
@@ -168,6 +177,11 @@ class CategoricalProfile:
     def bins(self) -> tuple[str, ...]:
         return self.values
 
+    @property
+    def tally(self) -> tuple[int, ...]:
+        """All counts in one row, of fixed length: the values in order, other, missing. Sums to :attr:`rows`."""
+        return (*self.counts, self.other, self.missing)
+
     @classmethod
     def fit(cls, name: str, column: NDArray[Any]) -> CategoricalProfile:
         found = Counter(_texts(column))
@@ -222,27 +236,28 @@ class Profile:
 
     rows: int
     columns: tuple[ColumnProfile, ...]
+    parts: tuple[tuple[tuple[int, ...], ...], ...] = ()
+    """For each run of consecutive rows of the fitted data (at most :data:`PARTS`, of equal length) the tally of each
+    column: how far the reference itself wanders. Empty where there are too few rows, and after counting or adding."""
 
     @classmethod
     def fit(cls, data: Any, bins: int = 30) -> Profile:
         """Chooses the bins from ``data`` (see :func:`columns_of`) and counts it into them.
 
         Numeric columns (numbers, times, booleans) get up to ``bins`` bins of about equal counts, with ties kept
-        together, or one bin a value where there are few whole numbers; all else is categorical. Raises
-        :class:`InvalidInput` when there is no row.
+        together, or one bin a value where there are few whole numbers; all else is categorical. Give the rows in the
+        order of time where there is one, for :attr:`parts`. Raises :class:`InvalidInput` when there is no row.
         """
         if bins < 2:
             raise InvalidInput(message=f"a profile needs at least 2 bins, not {bins}")
         columns = columns_of(data)
         if not row_count(columns):
             raise InvalidInput(message="a profile needs reference data with at least one row and one column")
-        return cls(
-            row_count(columns),
-            tuple(
-                NumericProfile.fit(name, column, bins) if _is_numeric(column) else CategoricalProfile.fit(name, column)
-                for name, column in columns.items()
-            ),
+        fitted = tuple(
+            NumericProfile.fit(name, column, bins) if _is_numeric(column) else CategoricalProfile.fit(name, column)
+            for name, column in columns.items()
         )
+        return cls(row_count(columns), fitted, _parts(fitted, columns))
 
     def count(self, data: Any) -> Profile:
         """New data counted into the same bins. Columns that this profile does not know are left out; a column that is
@@ -283,8 +298,13 @@ class Profile:
         return Profile(self.rows + other.rows, tuple(merged))
 
     def to_json(self) -> dict[str, Any]:
-        """A document without NaN or infinity: ``{"format", "rows", "columns": […]}``."""
-        return {"format": FORMAT, "rows": self.rows, "columns": [column.to_json() for column in self.columns]}
+        """A document without NaN or infinity: ``{"format", "rows", "columns": […], "parts": […]}``."""
+        return {
+            "format": FORMAT,
+            "rows": self.rows,
+            "columns": [column.to_json() for column in self.columns],
+            "parts": [[list(tally) for tally in part] for part in self.parts],
+        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Profile:
@@ -299,9 +319,22 @@ class Profile:
                 "categorical": CategoricalProfile.from_json,
             }
             columns = tuple(read[column["kind"]](column) for column in document["columns"])
-            return cls(document["rows"], columns)
+            parts = tuple(tuple(tuple(tally) for tally in part) for part in document["parts"])
+            return cls(document["rows"], columns, parts)
         except (KeyError, TypeError, AttributeError) as problem:
             raise InvalidInput(message=f"this is not a profile document: {problem!r}") from None
+
+
+def _parts(fitted: Sequence[ColumnProfile], columns: Columns) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    rows = row_count(columns)
+    number = min(PARTS, rows // PART_ROWS)
+    if number < 2:
+        return ()
+    cuts = [rows * i // number for i in range(number + 1)]
+    return tuple(
+        tuple(column.count(columns[column.name][start:end]).tally for column in fitted)
+        for start, end in pairwise(cuts)
+    )
 
 
 def numbers_of(column: NDArray[Any]) -> _Numbers:

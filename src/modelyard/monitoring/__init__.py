@@ -1,0 +1,1 @@
+"""What happens to a model in production: windows of traffic, drift, live quality, alerts, exporters."""
