@@ -74,7 +74,7 @@ def parse(expression: str) -> ast.expr:
     try:
         tree = ast.parse(expression.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        column = getattr(error, "offset", None) or 1
+        column = getattr(error, "offset", None) or len(expression) + 1
         raise InvalidGate(expression=expression, column=column, problem="it is not an expression") from None
     for node in ast.walk(tree):
         column = getattr(node, "col_offset", 0) + 1

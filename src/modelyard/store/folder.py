@@ -57,7 +57,7 @@ class FolderObjects:
             # A file of another length is the leftover of a damaged disk: the name says what the bytes must be, so write again.
             if path.stat().st_size == len(data):
                 return False
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             pass
         try:
             self._temporary.mkdir(parents=True, exist_ok=True)
