@@ -161,7 +161,7 @@ class NotFound(ModelyardError, LookupError):
 
 
 class YardNotFound(NotFound):
-    sentence = "there is no yard at {path}; make one with: modelyard init {path}"
+    sentence = "there is no yard at {path}; make one with: modelyard init"
 
 
 class ModelNotFound(NotFound):

@@ -1,0 +1,109 @@
+"""``promote``, ``rollback``, ``history``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelyard.cli.output import AsJson, pairs_text, say, show_json, show_table, time_text
+from modelyard.cli.session import workspace
+
+if TYPE_CHECKING:
+    from modelyard.registry.aliases import AliasMove
+    from modelyard.registry.ledger import LedgerRow
+
+Reason = Annotated[str, typer.Option(help="Why; kept in the ledger.")]
+Expected = Annotated[
+    str | None, typer.Option(metavar="N", help="Only if the alias is at this version now; 0 for nowhere yet.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("promote")(promote)
+    app.command("rollback")(rollback)
+    app.command("history")(history)
+
+
+def promote(
+    reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="The version: name/3, name:1.0, name")],
+    to: Annotated[str, typer.Option(metavar="ALIAS", help="The alias to move.")] = "production",
+    reason: Reason = "",
+    expected: Expected = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move an alias to a version, through its gates. Replicas that follow the alias load the version.
+
+    Example: modelyard promote fraud/3 --to production --reason "better on recent data" --expected 2
+    """
+    found = workspace()
+    _show(found.promote(reference, to=to, reason=reason, expected=_number(expected)), as_json)
+
+
+def rollback(
+    reference: Annotated[str, typer.Argument(metavar="NAME@ALIAS", help="The alias to move back.")],
+    to: Annotated[int | None, typer.Option(metavar="N", min=1, help="To this version, not to the one before.")] = None,
+    reason: Reason = "",
+    expected: Expected = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move an alias back to the version before. Nothing is erased: the ledger gains a row.
+
+    Example: modelyard rollback fraud@production --reason "wrong on weekends"
+    """
+    found = workspace()
+    _show(found.rollback(reference, to=to, reason=reason, expected=_number(expected)), as_json)
+
+
+def history(
+    subject: Annotated[str | None, typer.Argument(help="A name, name/3 or name@alias; everything without it.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many rows, the newest.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Show the ledger, newest first: who changed what, when and why.
+
+    Example: modelyard history fraud@production
+    """
+    rows = workspace().history(subject, limit=limit)
+    if as_json:
+        show_json([row.to_json() for row in rows])
+        return
+    show_table(
+        ("#", "time", "who", "what", "subject", "change", "why"),
+        [(r.sequence, time_text(r.time), r.actor, r.action, r.subject, change_text(r), r.reason) for r in rows],
+        empty="the ledger has no such rows",
+    )
+
+
+def change_text(row: LedgerRow) -> str:
+    """What a row changed, on one line."""
+    before, after = row.before, row.after
+    if row.action.startswith("alias."):
+        return f"{before['version'] if before else 'nothing'} -> {after['version']}"
+    if row.action == "version.register":
+        return str(after["digest"])[:19]
+    if isinstance(after, dict):
+        return pairs_text({key: value for key, value in after.items() if not isinstance(value, dict | list)})[:80]
+    return "" if after is None else str(after)[:80]
+
+
+def _show(move: AliasMove, as_json: bool) -> None:
+    if as_json:
+        show_json(
+            {
+                "name": move.name,
+                "alias": move.alias,
+                "before": move.before,
+                "after": move.after,
+                "sequence": move.row.sequence if move.row else None,
+            }
+        )
+    elif move.row is None:
+        say(f"{move.name}@{move.alias} is at version {move.after} already; nothing changed")
+    else:
+        before = f"version {move.before}" if move.before else "nowhere"
+        say(f"{move.name}@{move.alias}: {before} -> version {move.after} (ledger row {move.row.sequence})")
+
+
+def _number(expected: str | None) -> int | str | None:
+    return int(expected) if expected is not None and expected.isdigit() else expected

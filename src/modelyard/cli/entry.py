@@ -1,0 +1,57 @@
+"""From an argument list to an exit code, and from an exception to one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import typer
+from typer.main import get_command
+
+from modelyard.cli import app
+from modelyard.core.errors import ModelyardError
+
+INTERRUPTED = 130
+
+# typer carries its own copy of click in newer releases: these are the bases of its errors in either case.
+_CallError, _AnyClickError = typer.BadParameter.__mro__[1:3]
+
+
+def run(arguments: list[str]) -> int:
+    """See :func:`modelyard.cli.main`."""
+    command = get_command(app.build())
+    try:
+        result = command.main(args=arguments, prog_name="modelyard", standalone_mode=False)
+    except ModelyardError as error:
+        return _fail(str(error), error.exit_code)
+    except typer.Exit as error:
+        return int(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted; nothing is left running", INTERRUPTED)
+    except BrokenPipeError:  # the reader of a pipe went away, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{place}{error.strerror or error}", 1)
+    except Exception as error:
+        if not isinstance(error, _AnyClickError):
+            raise
+        return _fail(_call_error_text(error), 2)
+    return result if isinstance(result, int) else 0
+
+
+def _fail(sentence: str, code: int) -> int:
+    line = " ".join(sentence.split("\n"))
+    print(f"modelyard: {line}", file=sys.stderr)  # noqa: T201 - this is the one place that prints errors
+    return code
+
+
+def _call_error_text(error: Any) -> str:
+    sentence = str(error.format_message()).rstrip(".")
+    if not isinstance(error, _CallError):
+        return sentence
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context else "modelyard"
+    return f"{sentence}; see: {where} --help"

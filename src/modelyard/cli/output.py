@@ -1,0 +1,98 @@
+"""How results look: tables for people, JSON for machines, a progress bar on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+
+
+def say(text: str) -> None:
+    """A line for people, on stdout."""
+    typer.echo(text)
+
+
+def show_json(value: Any) -> None:
+    """A JSON document on stdout."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
+    """A table as wide as the terminal; ``empty`` is said when there are no rows."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        say(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold", justify="right" if column in RIGHT else "left")
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
+
+
+RIGHT = frozenset({"version", "size", "rows", "files", "#", "value", "threshold"})
+
+
+def show_facts(facts: Sequence[tuple[str, object]]) -> None:
+    """Pairs of name and value, aligned; pairs without a value are left out."""
+    told = [(name, value) for name, value in facts if value not in (None, "", [], {})]
+    width = max((len(name) for name, _ in told), default=0)
+    for name, value in told:
+        lines = str(value).splitlines() or [""]
+        say(f"{name:<{width}}  {lines[0]}")
+        for line in lines[1:]:
+            say(f"{'':<{width}}  {line}")
+
+
+def bytes_text(size: float) -> str:
+    """A size for people, in powers of 1024."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def time_text(when: datetime) -> str:
+    """An instant in local time, to the second."""
+    return when.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def age_text(when: datetime) -> str:
+    """How long ago an instant was."""
+    seconds = max(0.0, (datetime.now(UTC) - when).total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def pairs_text(pairs: dict[str, Any]) -> str:
+    """A dictionary on one line."""
+    return " ".join(f"{key}={value}" if value != "" else key for key, value in pairs.items())
+
+
+@contextmanager
+def progress(verb: str, total: int | None) -> Iterator[Callable[[int], None] | None]:
+    """A bar of bytes on stderr while a terminal looks on; None, and silence, when none does."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn(verb), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(verb, total=total)
+        yield lambda done: bar.update(task, advance=done)
