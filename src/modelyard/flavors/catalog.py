@@ -1,0 +1,78 @@
+"""All flavors, and which one an object or a version belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelyard.core.errors import UnknownFlavor
+from modelyard.flavors.file_formats import FORMATS
+from modelyard.flavors.files import FilesFlavor
+from modelyard.flavors.flavor import Facts, Flavor
+from modelyard.flavors.keras import KerasFlavor
+from modelyard.flavors.library import class_name
+from modelyard.flavors.lightgbm import LightGBMFlavor
+from modelyard.flavors.onnx import OnnxFlavor
+from modelyard.flavors.pytorch import PyTorchFlavor
+from modelyard.flavors.sklearn import SklearnFlavor
+from modelyard.flavors.xgboost import XGBoostFlavor
+
+_FILES = FilesFlavor()
+
+# The first owner counts: xgboost and lightgbm estimators are scikit-learn's too, and Keras models may be torch modules.
+_FLAVORS: tuple[Flavor, ...] = (
+    XGBoostFlavor(),
+    LightGBMFlavor(),
+    KerasFlavor(),
+    PyTorchFlavor(),
+    OnnxFlavor(),
+    SklearnFlavor(),
+    _FILES,
+)
+_BY_NAME = {flavor.name: flavor for flavor in _FLAVORS}
+
+
+def flavor_of(obj: object) -> Flavor:
+    """The flavor that keeps such an object; raises :class:`UnknownFlavor`."""
+    for flavor in _FLAVORS:
+        if flavor.owns(obj):
+            return flavor
+    live = ", ".join(flavor.name for flavor in _FLAVORS if flavor is not _FILES)
+    raise UnknownFlavor(type_name=class_name(obj), known=live)
+
+
+def flavor_named(name: str) -> Flavor:
+    """The flavor of a manifest; raises :class:`UnknownFlavor`."""
+    if name not in _BY_NAME:
+        raise UnknownFlavor(type_name=f"model of the flavor {name!r}", known=", ".join(known_flavors()))
+    return _BY_NAME[name]
+
+
+def known_flavors() -> tuple[str, ...]:
+    """The names of all flavors."""
+    return tuple(_BY_NAME)
+
+
+def flavor_of_files(path: Path) -> tuple[str, Facts]:
+    """``"files"`` and the facts of a file or a folder that is registered as it is; the file is not opened by any library."""
+    return _FILES.name, _FILES.facts_of(Path(path))
+
+
+def runs_code(name: str, facts: Mapping[str, Any]) -> bool:
+    """Whether loading a version with this flavor and these facts can run code from its files.
+
+    Follows from the flavor and the format, never from what the facts claim: they were written by the version's author.
+    """
+    flavor = flavor_named(name)
+    if flavor is not _FILES:
+        return flavor.runs_code
+    form = FORMATS.get(str(facts.get("format")))
+    return form is None or form.runs_code
+
+
+def format_of(name: str, facts: Mapping[str, Any]) -> str:
+    """The format of such a version in words for people."""
+    flavor = flavor_named(name)
+    form = FORMATS.get(str(facts.get("format")))
+    return form.words if flavor is _FILES and form is not None else flavor.format
