@@ -56,6 +56,9 @@ def create_app(engine: Engine, body_limit: int = BODY_LIMIT) -> Starlette:
     model = "/v2/models/{name}"
     pinned = model + "/versions/{number}"
     routes: list[tuple[str, str, _Handler]] = [
+        # routes are tried in order: the two that are asked most come first
+        ("POST", model + "/infer", surface.infer),
+        ("POST", "/invocations", surface.invocations),
         ("GET", "/", surface.root),
         ("GET", "/health", surface.alive),
         ("GET", "/ready", surface.ready),
@@ -65,14 +68,12 @@ def create_app(engine: Engine, body_limit: int = BODY_LIMIT) -> Starlette:
         ("GET", "/v2/health/ready", surface.ready),
         ("GET", model, surface.model_metadata),
         ("GET", model + "/ready", surface.model_ready),
-        ("POST", model + "/infer", surface.infer),
         ("POST", model + "/labels", surface.labels),
         ("GET", pinned, surface.model_metadata),
         ("GET", pinned + "/ready", surface.model_ready),
         ("POST", pinned + "/infer", surface.infer),
         ("GET", "/ping", surface.ready),
         ("GET", "/version", surface.version),
-        ("POST", "/invocations", surface.invocations),
     ]
     return Starlette(
         routes=[Route(path, surface.answering(handler), methods=[method]) for method, path, handler in routes],

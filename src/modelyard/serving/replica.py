@@ -106,21 +106,23 @@ class _Server(uvicorn.Server):
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65_535:  # the C library would cut it to sixteen bits in silence
+        raise AddressUnusable(host=host, port=port, problem="a port is a number from 0 to 65535")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
-    except (OSError, OverflowError, UnicodeError) as problem:
+    except (OSError, UnicodeError) as problem:
         raise AddressUnusable(host=host, port=port, problem=_reason(problem)) from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         # listening, not only bound: with SO_REUSEADDR two processes can bind one port as long as neither listens
         listener.listen(2048)
-    except (OSError, OverflowError) as problem:
+    except OSError as problem:
         listener.close()
-        if isinstance(problem, OSError) and problem.errno == errno.EADDRINUSE:
+        if problem.errno == errno.EADDRINUSE:
             raise PortInUse(port=port, host=host) from None
         raise AddressUnusable(host=host, port=port, problem=_reason(problem)) from None
     listener.set_inheritable(False)
