@@ -22,7 +22,7 @@ def test_the_document_and_its_attachments_give_the_record_back(repository: Any) 
     repository.write("model.py", b"changed\n")
     repository.write("new.py", b"new\n")
     environ = {"LOGNAME": "ann", "MODELYARD_BUILD_NUMBER": "7", "MODELYARD_RUN": "r1", "MODELYARD_STAGE": "build"}
-    made = collect(repository.folder, environ, ["model.py", "--build"], NOW).with_data(["flights/2", "flights/1"])
+    made = collect(repository.folder, environ, ["model.py", "--build"], NOW)
     document = json.loads(canonical_json(made.to_json()))
     again = Provenance.from_json(document, made.attachments)
     assert made.git is not None
@@ -34,12 +34,12 @@ def test_the_document_and_its_attachments_give_the_record_back(repository: Any) 
         "digest": str(Digest.of(made.attachments["diff.patch"])),
         "size": len(made.attachments["diff.patch"]),
     }
-    assert (made.user, made.run, made.stage, made.data) == ("ann", "r1", "build", ("flights/1", "flights/2"))
+    assert (made.user, made.run, made.stage) == ("ann", "r1", "build")
 
 
-def test_a_field_of_a_later_release_is_passed_over(repository: Any) -> None:
+def test_a_field_that_the_caller_or_a_later_release_added_is_passed_over(repository: Any) -> None:
     made = collect(repository.folder, {}, [], NOW)
-    assert Provenance.from_json({**made.to_json(), "sealed": True}).time == NOW
+    assert Provenance.from_json({**made.to_json(), "inputs": []}).time == NOW
 
 
 def test_outside_git_there_is_still_a_record(tmp_path: Path, git_environ: None) -> None:

@@ -48,7 +48,6 @@ class Provenance:
     time: datetime
     run: str | None = None  # the pipeline run and its stage that this process is part of
     stage: str | None = None
-    data: tuple[str, ...] = ()  # references of the data sets that were read
     problems: tuple[str, ...] = ()  # what could not be found out, as sentences
 
     @property
@@ -58,12 +57,11 @@ class Provenance:
             return {}
         return {name: data for name, data in ((DIFF, self.git.diff), (UNTRACKED, self.git.archive)) if data}
 
-    def with_data(self, references: Sequence[str]) -> Provenance:
-        """The same record with the data sets that were read, sorted, each once."""
-        return replace(self, data=tuple(sorted({*self.data, *map(str, references)})))
-
     def to_json(self) -> dict[str, Any]:
-        """A document for :func:`modelyard.core.digests.canonical_json`; names each attachment with its digest and size."""
+        """A document for :func:`modelyard.core.digests.canonical_json`; names each attachment with its digest and size.
+
+        What else is known at registration, such as the data sets that were read, is added beside these fields by the caller.
+        """
         return {
             "format": FORMAT,
             "git": self.git.to_json() if self.git else None,
@@ -75,7 +73,6 @@ class Provenance:
             "time": to_text(self.time),
             "run": self.run,
             "stage": self.stage,
-            "data": list(self.data),
             "problems": list(self.problems),
             "attachments": {
                 name: {"digest": str(Digest.of(data)), "size": len(data)} for name, data in self.attachments.items()
@@ -99,7 +96,6 @@ class Provenance:
             time=datetime.fromisoformat(document["time"]),
             run=document["run"],
             stage=document["stage"],
-            data=tuple(document["data"]),
             problems=tuple(document["problems"]),
         )
 
