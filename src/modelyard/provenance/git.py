@@ -1,206 +1,270 @@
-"""A micro-batcher without a timer: a batch is whatever queued while the last one ran.
+"""The state of a git working tree, asked of the ``git`` command; its files are never parsed and never written.
 
-At low load a request runs at once, alone; at high load batches grow by themselves. There is one lane a version; a lane runs one
-batch at a time in a worker thread, so a slow candidate holds up nobody but its own requests.
+Two leaks are closed in every call: what the user's configuration adds to output (colours, pagers, external diffs, prefixes,
+file-system monitors), and what git would write by itself (a refreshed index, fetched objects).
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+import os
+import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Lock
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from modelyard.core.errors import GitUnreadable
+from modelyard.provenance.secrecy import looks_secret, without_credentials
+from modelyard.provenance.untracked import LeftOut, pack
 
-from modelyard.serving.routes import Predict
+LIMIT = 32 * 1024 * 1024
+TIMEOUT = 60.0  # seconds that a question to git may take; the diff is bounded by its bytes
+LEFT_OUT_SHOWN = 1000  # further ones are only counted
+_YARD = b".modelyard"
 
-Columns = Mapping[str, NDArray[Any]]
-Outcome = dict[str, NDArray[Any]] | BaseException
+# Everything else that starts with GIT_ could point at another repository, as it does inside a hook.
+_KEPT_VARIABLES = ("GIT_CONFIG", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
+
+_COMMAND = (
+    "git",
+    "--no-pager",
+    "--no-optional-locks",
+    "-c", "core.fsmonitor=false",
+    "-c", "core.hooksPath=/dev/null",
+    "-c", "core.quotePath=true",
+    # `git diff` writes the index back after a refresh even without optional locks (seen with 2.39).
+    "-c", "diff.autoRefreshIndex=false",
+    "-c", "diff.suppressBlankEmpty=false",
+    "-c", "status.showUntrackedFiles=all",
+)  # fmt: skip
+_DIFF = (
+    "diff", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-relative",
+    "--submodule=short", "--ignore-submodules=dirty", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3",
+    "--inter-hunk-context=0", "--diff-algorithm=default", "-O/dev/null",
+)  # fmt: skip
+_STATUS = (
+    "status",
+    "--porcelain=v2",
+    "--branch",
+    "-z",
+    "--untracked-files=all",
+    "--no-renames",
+    "--ignore-submodules=none",
+)
 
 
-class QueueFull(Exception):
-    """As many requests wait in the lane as may."""
+@dataclass(frozen=True, slots=True)
+class GitState:
+    """A working tree: ``commit`` with ``diff`` applied and ``archive`` unpacked at its root gives its files back.
 
-
-@dataclass(slots=True)
-class _Waiting:
-    columns: Columns
-    rows: int
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[dict[str, NDArray[Any]]]
-
-
-class Lane:
-    """The queue in front of one version.
-
-    ``queue_limit`` bounds the requests that wait, ``batch_rows`` the rows of one batch (a larger single request runs
-    alone); ``idle`` is called, from any thread, each time the lane has run dry.
+    That holds but for what ``left_out`` names. ``commit`` is None before the first commit (``diff`` is then against the
+    empty tree), ``branch`` is None when the head is detached. File names that are not UTF-8 are written with backslashes.
     """
 
-    def __init__(
-        self,
-        predict: Predict,
-        executor: Executor,
-        *,
-        queue_limit: int,
-        batch_rows: int,
-        idle: Callable[[], None] = lambda: None,
-        observe: Callable[[int, int], None] = lambda requests, rows: None,
-    ) -> None:
-        self._predict = predict
-        self._executor = executor
-        self._queue_limit = queue_limit
-        self._batch_rows = batch_rows
-        self._idle = idle
-        self._observe = observe
-        self._lock = Lock()
-        self._queue: deque[_Waiting] = deque()
-        self._scheduled = False
-        self._running = False
+    root: Path  # top folder of the working tree; of this machine, so not part of the document
+    subfolder: str  # from the root to the folder that was asked about, "" when it is the root
+    commit: str | None
+    branch: str | None
+    remote: str | None  # without credentials
+    tag: str | None  # one that points exactly at the commit
+    dirty: bool  # the files differ from the commit, new files included
+    diff: bytes
+    archive: bytes  # tar of the untracked files
+    untracked: tuple[str, ...]  # the names in the archive
+    left_out: tuple[LeftOut, ...]
+    left_out_more: int  # how many further ones are not listed
 
-    @property
-    def busy(self) -> bool:
-        """Whether anything runs or waits."""
-        return self._running or bool(self._queue)
-
-    @property
-    def waiting(self) -> int:
-        return len(self._queue)
-
-    async def run(self, columns: Columns, rows: int) -> dict[str, NDArray[Any]]:
-        """The outputs for these rows. Raises what the version raised on them, or :class:`QueueFull` at once."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[dict[str, NDArray[Any]]] = loop.create_future()
-        with self._lock:
-            if len(self._queue) >= self._queue_limit:
-                raise QueueFull
-            self._queue.append(_Waiting(columns, rows, loop, future))
-            start = not (self._running or self._scheduled)
-            self._scheduled = self._scheduled or start
-        if start:
-            # Not now but at the end of this turn of the loop: requests that arrived together share the first batch.
-            loop.call_soon(self._start)
-        return await future
-
-    def _start(self) -> None:
-        with self._lock:
-            self._scheduled = False
-            if self._running or not self._queue:
-                return
-            self._running = True
-        try:
-            self._executor.submit(self._work)
-        except RuntimeError as closed:  # the engine is closed
-            with self._lock:
-                self._running = False
-            self._deliver([(waiting, closed) for waiting in self._take(everything=True)])
-
-    def _work(self) -> None:
-        while batch := self._take():
-            outcomes = run_batch(self._predict, [waiting.columns for waiting in batch], [w.rows for w in batch])
-            self._observe(len(batch), sum(waiting.rows for waiting in batch))
-            self._deliver(list(zip(batch, outcomes, strict=True)))
-            del batch, outcomes  # an idle lane must not keep the last rows alive
-        self._idle()
-
-    def _take(self, everything: bool = False) -> list[_Waiting]:
-        batch: list[_Waiting] = []
-        rows = 0
-        with self._lock:
-            while self._queue and (everything or not batch or rows + self._queue[0].rows <= self._batch_rows):
-                waiting = self._queue.popleft()
-                if not waiting.future.cancelled():  # nobody waits for it any more
-                    batch.append(waiting)
-                    rows += waiting.rows
-            if not batch:
-                self._running = False
-        return batch
-
-    @staticmethod
-    def _deliver(results: list[tuple[_Waiting, Outcome]]) -> None:
-        """Wake each event loop once, however many of its requests the batch held."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Waiting, Outcome]]] = {}
-        for result in results:
-            by_loop.setdefault(result[0].loop, []).append(result)
-        for loop, mine in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_resolve, mine)
-            except RuntimeError:  # the loop is closed: nobody is left to be told
-                continue
-
-
-def _resolve(results: list[tuple[_Waiting, Outcome]]) -> None:
-    for waiting, outcome in results:
-        if waiting.future.done():
-            continue
-        if isinstance(outcome, BaseException):
-            waiting.future.set_exception(Crash.of(outcome))
-        else:
-            waiting.future.set_result(outcome)
-
-
-class Crash(Exception):
-    """Whatever a version raised, as an ordinary exception: a future cannot carry ``StopIteration`` or ``SystemExit``."""
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the bytes and the place on this machine."""
+        return {
+            "subfolder": self.subfolder,
+            "commit": self.commit,
+            "branch": self.branch,
+            "remote": self.remote,
+            "tag": self.tag,
+            "dirty": self.dirty,
+            "untracked": list(self.untracked),
+            "left_out": [{"name": item.name, "reason": item.reason} for item in self.left_out],
+            "left_out_more": self.left_out_more,
+        }
 
     @classmethod
-    def of(cls, error: BaseException) -> Crash:
-        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        crash = cls(text if len(text) <= 500 else text[:499] + "…")
-        crash.__cause__ = error
-        return crash
+    def from_json(cls, document: Mapping[str, Any], *, diff: bytes = b"", archive: bytes = b"") -> GitState:
+        """The inverse of :meth:`to_json`; the bytes are given apart, the root is unknown (``.``)."""
+        return cls(
+            root=Path(),
+            subfolder=document["subfolder"],
+            commit=document["commit"],
+            branch=document["branch"],
+            remote=document["remote"],
+            tag=document["tag"],
+            dirty=document["dirty"],
+            diff=diff,
+            archive=archive,
+            untracked=tuple(document["untracked"]),
+            left_out=tuple(LeftOut(item["name"], item["reason"]) for item in document["left_out"]),
+            left_out_more=document["left_out_more"],
+        )
 
 
-def run_batch(predict: Predict, requests: Sequence[Columns], rows: Sequence[int]) -> list[Outcome]:
-    """One outcome a request, in order: its own outputs, or the error that its own rows caused.
+def git_state(folder: Path, *, limit: int = LIMIT) -> GitState | None:
+    """The state of the working tree that holds ``folder``; None outside git, in a bare repository, or without git.
 
-    Requests of the same columns run as one call. When that call fails, each of its requests runs alone, so a bad row
-    fails the request that brought it and none beside it.
+    ``limit`` bounds the bytes of the diff and, apart, of the archive. Files inside ``.modelyard`` folders do not count.
+    Raises :class:`GitUnreadable` when there is a repository that git refuses to read.
     """
-    outcomes: list[Outcome | None] = [None] * len(requests)
-    alike: dict[tuple[Any, ...], list[int]] = {}
-    for i, columns in enumerate(requests):
-        alike.setdefault(tuple((name, column.dtype.kind) for name, column in columns.items()), []).append(i)
-    for members in alike.values():
-        found: list[Outcome] | None = None
-        if len(members) > 1:
-            found = _together(predict, [requests[i] for i in members], [rows[i] for i in members])
-        if found is None:
-            found = [_alone(predict, requests[i], rows[i]) for i in members]
-        for i, outcome in zip(members, found, strict=True):
-            outcomes[i] = outcome
-    return [outcome for outcome in outcomes if outcome is not None]
-
-
-def _together(predict: Predict, requests: list[Columns], rows: list[int]) -> list[Outcome] | None:
-    try:
-        merged = {name: np.concatenate([columns[name] for columns in requests]) for name in requests[0]}
-        outputs = _checked(predict(merged), sum(rows))
-    except BaseException:  # noqa: BLE001
-        # Model code: SystemExit and the panics of Rust extensions are no Exception, and must not end the worker.
+    top = _line(folder, "rev-parse", "--show-toplevel", absent=True)
+    if not top:
         return None
-    ends = np.cumsum(rows).tolist()
-    return [
-        {name: values[end - n : end] for name, values in outputs.items()} for end, n in zip(ends, rows, strict=True)
+    root = Path(os.fsdecode(top))
+    subfolder = _line(folder, "rev-parse", "--show-prefix").rstrip(b"/")
+    status = _read_status(_git(root, *_STATUS))
+    secret = [name for name in status.changed if looks_secret(_text(name))]
+    diff, problem = _diff(root, status.commit, secret, limit)
+    packed = pack(root, status.untracked, limit)
+    left_out = [
+        *(LeftOut(_text(name), "a changed file that looks like a secret") for name in secret),
+        *(LeftOut(_text(name), "a submodule with changes of its own") for name in status.submodules),
+        *([LeftOut("the changes of tracked files", problem)] if problem else []),
+        *packed.left_out,
     ]
+    return GitState(
+        root=root,
+        subfolder=_text(subfolder),
+        commit=status.commit,
+        branch=status.branch,
+        remote=_remote(root, status.branch),
+        tag=_tag(root) if status.commit else None,
+        dirty=bool(diff or packed.names or left_out),
+        diff=diff,
+        archive=packed.archive,
+        untracked=packed.names,
+        left_out=tuple(left_out[:LEFT_OUT_SHOWN]),
+        left_out_more=max(0, len(left_out) - LEFT_OUT_SHOWN),
+    )
 
 
-def _alone(predict: Predict, columns: Columns, rows: int) -> Outcome:
+def head_commit(folder: Path) -> str | None:
+    """The commit of the working tree that holds ``folder``; None outside git and before the first commit. Raises nothing."""
     try:
-        return _checked(predict(columns), rows)
-    except BaseException as error:  # noqa: BLE001
-        return error
+        return _text(_line(folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", absent=True)) or None
+    except GitUnreadable:
+        return None
 
 
-def _checked(outputs: Any, rows: int) -> dict[str, NDArray[Any]]:
-    if not isinstance(outputs, Mapping):
-        raise TypeError(f"it answered with a {type(outputs).__name__} instead of named columns")
-    columns = {str(name): np.asarray(values) for name, values in outputs.items()}
-    for name, values in columns.items():
-        if values.ndim == 0 or len(values) != rows:
-            raise ValueError(f"its output {name!r} has the shape {values.shape} for {rows} rows")
-    return columns
+@dataclass(frozen=True, slots=True)
+class _Status:
+    commit: str | None
+    branch: str | None
+    changed: tuple[bytes, ...]
+    untracked: tuple[bytes, ...]
+    submodules: tuple[bytes, ...]  # with changes that their commit does not show
+
+
+def _read_status(output: bytes) -> _Status:
+    """Porcelain format v2 with ``-z`` (git-status(1)): the path is the last of 9 fields, of 11 when unmerged."""
+    commit = branch = None
+    changed, untracked, submodules = [], [], []
+    for entry in output.split(b"\0"):
+        kind, _, rest = entry.partition(b" ")
+        if kind == b"#":
+            key, _, value = rest.partition(b" ")
+            if key == b"branch.oid" and value != b"(initial)":
+                commit = _text(value)
+            elif key == b"branch.head" and value != b"(detached)":
+                branch = _text(value)
+        elif kind in (b"1", b"u"):
+            fields = rest.split(b" ", 7 if kind == b"1" else 9)
+            path = fields[-1]
+            changed.append(path)
+            if fields[1].startswith(b"S") and fields[1][2:] != b"..":
+                submodules.append(path)
+        elif kind == b"?" and _YARD not in rest.split(b"/"):
+            untracked.append(rest)
+    return _Status(commit, branch, tuple(changed), tuple(untracked), tuple(submodules))
+
+
+def _diff(root: Path, commit: str | None, excluded: list[bytes], limit: int) -> tuple[bytes, str]:
+    """The changes against the commit, or no bytes and the reason."""
+    base = commit or _text(_line(root, "hash-object", "-t", "tree", "/dev/null"))
+    paths: list[bytes] = [b".", *(b":(exclude,literal)" + name for name in excluded)] if excluded else []
+    command: list[str | bytes] = [*_COMMAND, *_DIFF, base, "--", *paths]
+    with subprocess.Popen(
+        command, cwd=root, env=_environ(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        data = process.stdout.read(limit + 1) if process.stdout else b""
+        if len(data) > limit:
+            process.kill()
+            return b"", f"more than {limit} bytes"
+    return (data, "") if process.returncode == 0 else (b"", f"git diff failed with exit code {process.returncode}")
+
+
+def _remote(root: Path, branch: str | None) -> str | None:
+    """The address of the branch's upstream, else of ``origin``, else of the first remote; as configured, unexpanded."""
+    done = _call(root, "config", "-z", "--get-regexp", r"^(remote\..*\.url|branch\..*\.remote)$")
+    values: dict[str, str] = {}
+    for entry in done.stdout.split(b"\0"):
+        key, _, value = entry.partition(b"\n")
+        values.setdefault(_text(key), _text(value))
+    remotes = {key[len("remote.") : -len(".url")]: url for key, url in values.items() if key.startswith("remote.")}
+    for name in (values.get(f"branch.{branch}.remote"), "origin", *sorted(remotes)):
+        if name in remotes:
+            return without_credentials(remotes[name])
+    return None
+
+
+def _tag(root: Path) -> str | None:
+    done = _call(root, "describe", "--tags", "--exact-match", "HEAD")
+    return _text(done.stdout).removesuffix("\n") if done.returncode == 0 else None
+
+
+def _line(folder: Path, *arguments: str, absent: bool = False) -> bytes:
+    return _git(folder, *arguments, absent=absent).removesuffix(b"\n")
+
+
+def _git(folder: Path, *arguments: str, absent: bool = False) -> bytes:
+    """The output; with ``absent``, no bytes where there is no working tree, or no git to ask."""
+    try:
+        done = _call(folder, *arguments)
+    except OSError as error:
+        if absent and isinstance(error, FileNotFoundError) and folder.is_dir():
+            return b""
+        raise GitUnreadable(path=folder, problem=f"git could not be started there: {error.strerror}") from None
+    if done.returncode == 0:
+        return done.stdout
+    problem = done.stderr.decode("utf-8", "replace").strip()
+    nothing_there = not problem or "not a git repository" in problem or "must be run in a work tree" in problem
+    if absent and nothing_there:
+        return b""
+    raise GitUnreadable(path=folder, problem=problem.splitlines()[0].removeprefix("fatal: ") if problem else "unknown")
+
+
+def _call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            [*_COMMAND, *arguments],
+            cwd=folder,
+            env=_environ(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=TIMEOUT,
+        )
+    except subprocess.TimeoutExpired:
+        raise GitUnreadable(path=folder, problem=f"git {arguments[0]} took more than {TIMEOUT:g} s") from None
+
+
+def _environ() -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith(_KEPT_VARIABLES)}
+    fixed = {
+        "LC_ALL": "C",
+        "LANGUAGE": "",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_LAZY_FETCH": "1",
+    }
+    return kept | fixed
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "backslashreplace")
