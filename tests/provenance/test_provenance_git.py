@@ -306,6 +306,14 @@ def test_the_archive_is_the_same_bytes_whenever_and_in_whatever_order_the_files_
     assert known(git_state(repository.folder)).archive == known(git_state(other.folder)).archive != b""
 
 
+def test_the_names_in_the_archive_are_sorted_whatever_the_sizes(repository: Any) -> None:
+    for name in ("b.py", "a.py", "c.py"):
+        repository.write(name, b"x" * (300 - ord(name[0])))
+    state = known(git_state(repository.folder))
+    with tarfile.open(fileobj=io.BytesIO(state.archive)) as tar:
+        assert tuple(tar.getnames()) == state.untracked == ("a.py", "b.py", "c.py")
+
+
 def test_what_is_too_large_is_named_and_small_files_are_kept(repository: Any) -> None:
     limit = 100_000
     repository.write("big.csv", b"x" * 200_000)
