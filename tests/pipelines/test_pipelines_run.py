@@ -131,6 +131,16 @@ def test_the_ledger_tells_of_each_stage_that_ended(workspace: Workspace, make: C
     ]
 
 
+def test_a_secret_in_a_command_is_in_no_row_and_no_ledger(workspace: Workspace, make: Callable[..., Project]) -> None:
+    folder = make(build="import sys\nprint(sys.argv[2])").folder
+    (folder / "modelyard.toml").write_text('[stages.build]\ncommand = "python build.py --token hunter2"\n')
+    heard: list[str] = []
+    go(read_project(folder / "modelyard.toml"), workspace, on_line=lambda _, line: heard.append(line))
+    assert heard == ["hunter2"]  # the command itself is whole
+    assert "hunter2" not in runs(workspace)[0].command
+    assert "hunter2" not in str(workspace.registry.history())
+
+
 def test_the_commit_of_the_project_is_in_the_rows(
     workspace: Workspace, make: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ from modelyard.pipelines.project import Project, Stage
 from modelyard.pipelines.rows import State, begin_row, end_row, sweep
 from modelyard.pipelines.stages import plan
 from modelyard.provenance.git import head_commit
+from modelyard.provenance.secrecy import masked
 
 if TYPE_CHECKING:
     import subprocess
@@ -141,7 +142,7 @@ class _Runner:
             self.workspace,
             self.name,
             stage.name,
-            shlex.join(stage.command),
+            shlex.join(masked(stage.command)),
             self.commit,
             log.relative_to(root).as_posix(),
         )
