@@ -114,7 +114,7 @@ def test_a_tag_that_is_not_text_is_refused_and_says_how_to_write_one(tags: objec
         tags_to_write(tags)  # type: ignore[arg-type]
 
 
-@given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9000, 1, 1), timezones=st.just(UTC)))
+@given(st.integers(0, 200_000_000_000_000_000).map(from_micros))
 def test_an_instant_survives_the_database_and_text_to_the_microsecond(when: datetime) -> None:
     assert from_micros(to_micros(when)) == when
     assert parse_when(to_text(when), NOW) == when

@@ -1,5 +1,6 @@
 """Gates: what holds, what does not, what is unknown, and what cannot be read."""
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -85,7 +86,5 @@ def test_what_is_not_in_the_language_is_refused_with_its_column(gate: str, colum
 
 @given(st.text(alphabet="metrics.auc ()<>=!+-*/0123456789'\"[]andornothas", max_size=60))
 def test_no_text_does_more_than_hold_fail_or_be_refused(gate: str) -> None:
-    try:
+    with contextlib.suppress(InvalidGate):
         assert evaluate(gate, FACTS).passed in (True, False)
-    except InvalidGate:
-        pass
