@@ -262,7 +262,7 @@ TENSOR_KEYS = ["name", "shape", "datatype", "data", "columns", "index", "distanc
 NAMES = st.sampled_from(["FP64", "BYTES", "BOOL", "distance", "carrier"])
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from([INFER, LABELS, "/invocations"]),
     st.dictionaries(

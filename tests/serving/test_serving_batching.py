@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelyard.serving.batching import Crash, Lane, QueueFull, run_batch
@@ -23,6 +23,7 @@ def column(*values: float) -> dict[str, Any]:
     return {"x": np.array(values, dtype=np.float64)}
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.lists(st.floats(-5, 100), min_size=1, max_size=5), min_size=1, max_size=8))
 def test_a_batch_answers_each_request_as_if_it_were_alone(requests: list[list[float]]) -> None:
     outcomes = run_batch(doubles, [column(*values) for values in requests], [len(values) for values in requests])
