@@ -54,6 +54,7 @@ def create(root: Path, clock: Clock) -> bool:
         return False
     try:
         root.mkdir(parents=True, exist_ok=True)
+        (root / ".gitignore").write_text("*\n")  # a yard inside a repository is not part of its code
         Database(root / "registry.db").create()
         half = root / f"yard.toml.{uuid.uuid4().hex}"
         half.write_text(f'format = {FORMAT}\nid = "{uuid.uuid4()}"\ncreated = "{to_text(clock.now())}"\n')

@@ -188,6 +188,13 @@ class NoEarlierVersion(NotFound):
     sentence = "{name}@{alias} cannot go back: {found}"
 
 
+class ProjectNotFound(NotFound):
+    sentence = (
+        "there is no project at {path} or above it: write a modelyard.toml with [stages.build] command = …, "
+        "or a model.py that takes --build, --test and --deploy"
+    )
+
+
 class DeploymentNotFound(NotFound):
     sentence = "there is no deployment {name!r}; there are {found}; make one with: modelyard deploy MODEL/VERSION"
 

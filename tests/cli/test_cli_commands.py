@@ -1,0 +1,206 @@
+"""The command line as a person and as a script meet it: in process, through the same entry as the program."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelyard import Workspace
+from modelyard.cli import main
+
+COMMANDS = (
+    "init register list show get tag promote rollback history snapshot run deploy serve status monitor check demo"
+)
+
+
+class Shell:
+    """Runs commands in the test's folder and remembers what was said."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.out = self.err = ""
+
+    def __call__(self, line: str, *more: str) -> int:
+        self._capsys.readouterr()
+        code = main([*line.split(), *more])
+        self.out, self.err = self._capsys.readouterr()
+        return code
+
+    def json(self, line: str, *more: str) -> Any:
+        assert self(line, *more, "--json") == 0, self.err
+        return json.loads(self.out)
+
+    def fails(self, code: int, line: str, *more: str) -> str:
+        assert self(line, *more) == code, (self.out, self.err)
+        assert self.out == ""
+        assert self.err.startswith("modelyard: ")
+        assert self.err.count("\n") == 1, "an error is one line"
+        assert "Traceback" not in self.err
+        return self.err
+
+
+@pytest.fixture
+def sh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.joblib").write_bytes(b"weights")
+    shell = Shell(capsys)
+    assert shell("init") == 0
+    return shell
+
+
+def test_register_prints_the_reference_and_the_digest(sh: Shell) -> None:
+    assert sh("register fraud model.joblib --tag build_number=20190809.2 --label 1.0 --metric auc=0.93") == 0
+    model = Workspace().model("fraud/1")
+    assert sh.out == f"fraud/1 {model.digest}\n"
+    assert (model.label, model.tags, model.metrics) == ("1.0", {"build_number": "20190809.2"}, {"auc": 0.93})
+
+
+def test_json_uses_the_names_of_the_python_attributes(sh: Shell) -> None:
+    made = sh.json("register fraud model.joblib --tag a=1")
+    model = Workspace().model("fraud")
+    for name in (
+        "name",
+        "version",
+        "id",
+        "label",
+        "digest",
+        "tags",
+        "properties",
+        "metrics",
+        "description",
+        "created_by",
+    ):
+        assert made[name] == getattr(model, name), name
+    assert [row["reference"] for row in sh.json("list")] == ["fraud/1"]
+    shown = sh.json("show fraud/1")
+    assert shown["files"][0]["path"] == "model.joblib"
+    assert shown["provenance"]["environment"]["python"]
+    assert sh.json("tag fraud/1 b=2 --remove a")["tags"] == {"b": "2"}
+    assert sh.json("promote fraud/1")["after"] == 1
+    assert [row["action"] for row in sh.json("history fraud@production")] == ["alias.move"]
+    assert sh.json("check --read")["whole"] is True
+    assert sh.json("snapshot model.joblib --name data")["name"] == "data"
+    assert [row["name"] for row in sh.json("list --datasets")] == ["data"]
+    assert Path(sh.json("get fraud@production out")["path"]).read_bytes() == b"weights"
+
+
+def test_the_ci_build_is_found_by_itself(sh: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JENKINS_URL", "https://ci.example.org/")
+    monkeypatch.setenv("BUILD_NUMBER", "42")
+    monkeypatch.setenv("BUILD_URL", "https://ci.example.org/job/fraud/42/")
+    sh("register fraud model.joblib")
+    build = sh.json("show fraud")["provenance"]["build"]
+    assert (build["system"], build["number"], build["url"]) == ("jenkins", "42", "https://ci.example.org/job/fraud/42/")
+
+
+def test_promote_and_rollback_say_what_moved(sh: Shell) -> None:
+    for _ in range(2):
+        sh("register fraud model.joblib")
+    sh("promote fraud/1 --reason first")
+    assert "nowhere -> version 1" in sh.out
+    sh("promote fraud/2 --expected 1")
+    assert "version 1 -> version 2" in sh.out
+    sh("promote fraud/2")
+    assert "already" in sh.out
+    assert "is at version 2, not at version 1" in sh.fails(1, "promote fraud/1 --expected 1")
+    sh("rollback fraud@production --reason bad")
+    assert "version 2 -> version 1" in sh.out
+    sh("history fraud@production")
+    assert [word in sh.out for word in ("first", "bad", "1 -> 2", "2 -> 1")] == [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("code", "line", "told"),
+    [
+        (2, "register fraud nowhere.bin", "does not exist"),
+        (2, "register fraud empty", "no files"),
+        (2, "register a/b model.joblib", "'/' cannot stand in it"),
+        (2, "register .. model.joblib", "cannot stand"),
+        (2, "register fraud model.joblib --tag =x", "build_number=42"),
+        (2, "register fraud model.joblib --metric auc=high", "not a finite number"),
+        (2, "register fraud", "--help"),
+        (2, "frobnicate", "--help"),
+        (2, "list --frobnicate", "--help"),
+        (2, "promote fraud@production --to latest", "reserved"),
+        (2, "rollback fraud", "a rollback moves an alias"),
+        (2, "show fraud/x", "not a version number"),
+        (2, "show fraud@production --at yesterday-ish", "is not a time"),
+        (2, "--yard https://example.org list", "not supported"),
+        (1, "show nothing", "no model 'nothing'"),
+        (1, "show froud", "did you mean 'fraud'"),
+        (1, "show fraud/9", "no version 9; it has version 1"),
+        (1, "show fraud@production", "no alias 'production'"),
+        (1, "show fraud:9.9", "no version labelled '9.9'"),
+        (1, "register fraud model.joblib --label 1.0", "already belongs to version 1"),
+        (1, "rollback fraud@production", "no alias 'production'"),
+        (1, "--yard nowhere list", "modelyard init"),
+        (1, "get fraud .", "already exists"),
+        (1, "run", "no project"),
+    ],
+)
+def test_each_mistake_is_one_line_with_an_exit_code_and_changes_nothing(
+    sh: Shell, tmp_path: Path, code: int, line: str, told: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    sh("register fraud model.joblib --label 1.0")
+    before = [row.sequence for row in Workspace().history()]
+    assert told in sh.fails(code, line)
+    assert [row.sequence for row in Workspace().history()] == before
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\x1b[31mb", "a\nb"])
+def test_a_hostile_name_does_not_reach_the_terminal_as_it_is(sh: Shell, name: str) -> None:
+    assert sh.fails(2, "register", name, "model.joblib")[:-1].isprintable()
+
+
+def test_check_says_which_version_is_damaged_and_exits_with_1(sh: Shell, tmp_path: Path) -> None:
+    sh("register fraud model.joblib")
+    for chunk in (tmp_path / ".modelyard" / "store" / "chunks").rglob("*"):
+        if chunk.is_file() and chunk.read_bytes() == b"weights":
+            chunk.chmod(0o600)
+            chunk.write_bytes(b"w3ights")
+    assert sh("check") == 0
+    assert sh("check --read") == 1
+    assert "damaged: model fraud/1: model.joblib" in sh.out
+
+
+def test_a_pipeline_runs_and_a_failed_stage_is_exit_code_1(sh: Shell, tmp_path: Path) -> None:
+    (tmp_path / "modelyard.toml").write_text(
+        "[stages.build]\ncommand = \"python -c 'print(6 * 7)'\"\n[stages.test]\ncommand = \"python -c 'raise SystemExit(3)'\"\n"
+    )
+    assert sh("run build") == 0
+    assert "build | 42" in sh.out
+    assert sh("run") == 1
+    assert "stage 'test' failed with exit code 3" in sh.err
+
+
+@pytest.mark.parametrize("command", COMMANDS.split())
+def test_every_command_teaches_by_help_with_an_example(sh: Shell, command: str) -> None:
+    assert sh(f"{command} --help") == 0
+    assert "Example: modelyard" in " ".join(sh.out.split())
+
+
+def test_help_and_version_load_neither_the_database_nor_numpy() -> None:
+    code = "import sys; from modelyard.cli import main; main(['--help']); main(['register', '--help']); "
+    code += "print(sorted({'sqlalchemy', 'numpy', 'pandas', 'starlette', 'rich'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ})
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(sh: Shell, tmp_path: Path) -> None:
+    for _ in range(3):
+        sh("register fraud model.joblib")
+    command = f"{sys.executable} -m modelyard history --json | head -c 10"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, cwd=tmp_path)
+    assert "Traceback" not in done.stderr
+
+
+def test_shell_completion_is_there(sh: Shell) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "modelyard", "--show-completion", "bash"], capture_output=True, text=True, check=False
+    )
+    assert "complete" in done.stdout + done.stderr
