@@ -181,13 +181,14 @@ def test_the_signature_is_what_the_fitted_object_tells():
 PROJECT = """
 from sklearn.base import BaseEstimator, TransformerMixin
 import numpy as np
+import helping
 from helping import scale
 
 class Features(TransformerMixin, BaseEstimator):
     def fit(self, X, y=None):
         return self
     def transform(self, X):
-        return np.column_stack([scale(X["hour"]) * FACTOR, X["temp"]])
+        return np.column_stack([scale(X["hour"]) * FACTOR, helping.scale(X["temp"])])
 
 FACTOR = {factor}
 """
@@ -253,6 +254,42 @@ def test_two_versions_with_different_code_load_in_one_process_without_either(pro
     )
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout) == expected
+
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+import numpy as np, pandas as pd
+from sklearn.base import BaseEstimator
+from modelyard.flavors import flavor_of
+
+class Mean(BaseEstimator):
+    def fit(self, X, y):
+        self.mean_ = float(np.mean(y))
+        return self
+    def predict(self, X):
+        return np.full(len(X), self.mean_)
+
+folder = Path(sys.argv[1])
+facts = flavor_of(Mean()).save(Mean().fit(pd.DataFrame({"a": [1, 2]}), [1.0, 4.0]), folder)
+(folder / "facts.json").write_text(json.dumps(facts))
+"""
+
+
+def test_a_class_of_the_script_itself_loads_elsewhere(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT)
+    subprocess.run([sys.executable, script, tmp_path], check=True)
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    flavor = flavor_named("sklearn")
+    found = flavor.predictor(flavor.load(tmp_path, facts), facts).predict({"a": np.arange(3)})
+    assert found["prediction"].tolist() == [2.5, 2.5, 2.5]
+
+
+def test_a_pipeline_that_ends_in_passthrough_transforms():
+    model = make_pipeline(StandardScaler(), "passthrough").fit(SQUARE)
+    found = flavor_of(model).predictor(model, {}).predict(columns_of(SQUARE))
+    np.testing.assert_array_equal(np.column_stack(list(found.values())), model.transform(SQUARE))
 
 
 def test_saving_leaves_no_trace_in_cloudpickle(project, tmp_path):

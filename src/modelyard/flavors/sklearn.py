@@ -141,6 +141,9 @@ def _shared_steps(obj: Any) -> tuple[list[Any], Any]:
     Only for scikit-learn's own pipeline, of which it is known that both take just this way. A slice of the pipeline would
     not do: it takes a last step of the user's own that has nothing to fit for one that is not fitted.
     """
-    if f"{type(obj).__module__}.{type(obj).__name__}" == "sklearn.pipeline.Pipeline" and len(obj.steps) > 1:
-        return [step for _, step in obj.steps[:-1] if step not in (None, "passthrough")], obj.steps[-1][1]
-    return [], obj
+    if f"{type(obj).__module__}.{type(obj).__name__}" != "sklearn.pipeline.Pipeline":
+        return [], obj
+    *before, last = [step for _, step in obj.steps]
+    if last in (None, "passthrough"):
+        return [], obj
+    return [step for step in before if step not in (None, "passthrough")], last
