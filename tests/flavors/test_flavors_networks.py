@@ -183,6 +183,13 @@ def test_a_damaged_module_is_one_typed_line(name, tmp_path):
     assert "\n" not in str(refusal.value)
 
 
+def test_facts_that_deny_running_code_make_no_module_load(tmp_path):
+    module = torch_modules()["layers"]
+    facts = flavor_of(module).save(module, tmp_path)
+    with pytest.raises(ModelUnreadable, match="denies that loading it runs code"):
+        flavor_named("pytorch").load(tmp_path, facts | {"runs_code": False})
+
+
 def test_a_module_that_cannot_be_pickled_is_refused(tmp_path):
     torch = pytest.importorskip("torch")
     module = torch.nn.Linear(1, 1)

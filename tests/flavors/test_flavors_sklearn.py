@@ -341,7 +341,7 @@ def test_an_unknown_flavor_of_a_manifest_is_named():
         flavor_named("mystery")
 
 
-FACTS = {"file": "model.pkl", "format": "pickle"}
+FACTS = {"file": "model.pkl", "format": "pickle", "runs_code": True}
 
 
 @pytest.mark.parametrize(
@@ -356,11 +356,22 @@ def test_a_damaged_pickle_is_one_typed_line(data, tmp_path):
     assert refusal.value.__cause__ is not None
 
 
+@pytest.mark.parametrize("claim", [False, None, "no", 0, 1])
+def test_a_manifest_that_denies_running_code_makes_no_pickle_run(claim, tmp_path, monkeypatch):
+    (tmp_path / "model.pkl").write_bytes(b"cbuiltins\nexec\n(Vimport sys; sys.modules['exploded'] = sys\ntR.")
+    monkeypatch.delitem(sys.modules, "exploded", raising=False)
+    with pytest.raises(ModelUnreadable, match="denies that loading it runs code"):
+        flavor_named("sklearn").load(tmp_path, FACTS | {"runs_code": claim})
+    assert "exploded" not in sys.modules
+    flavor_named("sklearn").load(tmp_path, FACTS)
+    assert sys.modules.pop("exploded") is sys  # the same file does run when it is admitted
+
+
 @pytest.mark.parametrize("name", ["../secret.pkl", "/etc/passwd", "a/../../b", "a\\b", "", None, 3, "gone.pkl", "."])
 def test_a_manifest_cannot_make_a_flavor_read_elsewhere(name, tmp_path):
     (tmp_path.parent / "secret.pkl").write_bytes(pickle.dumps("secret"))
     with pytest.raises(ModelUnreadable):
-        flavor_named("sklearn").load(tmp_path, {"file": name, "format": "pickle"})
+        flavor_named("sklearn").load(tmp_path, FACTS | {"file": name})
 
 
 @pytest.mark.parametrize(

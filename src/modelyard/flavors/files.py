@@ -14,7 +14,7 @@ from modelyard.flavors.keras import KerasFlavor
 from modelyard.flavors.library import class_name, library
 from modelyard.flavors.lightgbm import LightGBMFlavor
 from modelyard.flavors.onnx import OnnxFlavor
-from modelyard.flavors.reading import file_in, reading
+from modelyard.flavors.reading import file_in, reading, require_admission
 from modelyard.flavors.sklearn import one_version_warning
 from modelyard.profiles.signature import Signature
 
@@ -47,10 +47,11 @@ class FilesFlavor:
     def load(self, folder: Path, facts: Mapping[str, Any]) -> Any:
         """The loaded object, or for a format that no library is asked to load the path of the file, or of the folder."""
         form = FORMATS.get(str(facts.get("format")))
-        if form is None or (form.runs_code and facts.get("runs_code") is not True):
-            # whoever wrote these facts did not write them with `facts_of`; the rule of trust may have been misled
-            problem = f"its manifest says format {facts.get('format')!r} that runs no code, which does not exist"
-            raise ModelUnreadable(file=str(facts.get("file")), format="model", problem=problem)
+        if form is None:
+            problem = "this release does not know the format; install a newer modelyard: pip install -U modelyard"
+            raise ModelUnreadable(file=str(facts.get("file")), format=str(facts.get("format")), problem=problem)
+        if form.runs_code:
+            require_admission(str(facts.get("file")), facts)
         if facts.get("file") is None:
             return folder
         words = {**facts, "format": form.words}

@@ -15,7 +15,7 @@ from modelyard.core.errors import InvalidRequest, ModelUnreadable, ObjectUnusabl
 from modelyard.flavors import own_code
 from modelyard.flavors.flavor import Facts, Predictor
 from modelyard.flavors.library import class_name, library, version_of
-from modelyard.flavors.reading import file_in, first_line, reading
+from modelyard.flavors.reading import file_in, first_line, reading, require_admission
 from modelyard.profiles.signature import Signature
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class PyTorchFlavor:
 
     def load(self, folder: Path, facts: Mapping[str, Any]) -> Any:
         path, weights = file_in(folder, facts), file_in(folder, facts, "weights")
+        require_admission(path.name, facts)
         if problem := own_code.python_mismatch(facts):
             raise ModelUnreadable(file=path.name, format=self.format, problem=problem)
         torch = library(self.name, "torch")

@@ -28,6 +28,17 @@ def file_in(folder: Path, facts: Mapping[str, Any], key: str = "file") -> Path:
     return path
 
 
+def require_admission(file: str, facts: Mapping[str, Any]) -> None:
+    """Raises :class:`ModelUnreadable` unless the facts admit that loading runs code.
+
+    Every flavor that runs code writes so. Facts that deny it, of a format that does, were written by someone else, to get
+    past a rule of trust that took them at their word.
+    """
+    if facts.get("runs_code") is not True:
+        problem = "its manifest denies that loading it runs code"
+        raise ModelUnreadable(file=file, format=_format(facts), problem=problem)
+
+
 @contextmanager
 def reading(flavor: str, path: Path, facts: Mapping[str, Any], *, any_package: bool = False) -> Iterator[None]:
     """What a library raises inside becomes :class:`ModelUnreadable`, or :class:`FlavorMissing` for a module that is not there.

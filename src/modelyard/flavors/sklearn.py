@@ -17,7 +17,7 @@ from modelyard.core.errors import ModelUnreadable
 from modelyard.flavors import own_code
 from modelyard.flavors.flavor import Facts, Predictor
 from modelyard.flavors.library import class_name, libraries_of, library, version_of
-from modelyard.flavors.reading import file_in, reading
+from modelyard.flavors.reading import file_in, reading, require_admission
 from modelyard.profiles.signature import Field, Signature
 
 FILE = "model.pkl"
@@ -47,6 +47,7 @@ class SklearnFlavor:
 
     def load(self, folder: Path, facts: Mapping[str, Any]) -> Any:
         path = file_in(folder, facts)
+        require_admission(path.name, facts)
         if problem := own_code.python_mismatch(facts):
             raise ModelUnreadable(file=path.name, format=self.format, problem=problem)
         library(self.name, "sklearn")
