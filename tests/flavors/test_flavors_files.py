@@ -153,6 +153,13 @@ def test_what_no_library_loads_comes_back_as_the_path_of_the_file(name, tmp_path
     assert FILES.load(tmp_path, facts) == tmp_path / name
 
 
+@pytest.mark.parametrize("name", ["model.pkl", "notes.md"])
+def test_a_single_file_may_be_given_itself(name, tmp_path):
+    (tmp_path / name).write_bytes(pickle.dumps([1, 2]) if name == "model.pkl" else b"notes")
+    _, facts = flavor_of_files(tmp_path / name)
+    assert FILES.load(tmp_path / name, facts) == FILES.load(tmp_path, facts)
+
+
 def test_a_path_answers_no_predictions():
     with pytest.raises(UnknownFlavor, match="PosixPath"):
         FILES.predictor(__import__("pathlib").Path("notes.md"), {})

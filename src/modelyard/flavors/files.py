@@ -45,7 +45,12 @@ class FilesFlavor:
         return {"file": file.relative_to(root).as_posix(), "format": form.name, "runs_code": form.runs_code}
 
     def load(self, folder: Path, facts: Mapping[str, Any]) -> Any:
-        """The loaded object, or for a format that no library is asked to load the path of the file, or of the folder."""
+        """The loaded object, or for a format that no library is asked to load the path of the file, or of the folder.
+
+        A version of a single file may be given by that file instead of the folder that holds it.
+        """
+        if folder.is_file():
+            folder = folder.parent
         form = FORMATS.get(str(facts.get("format")))
         if form is None:
             problem = "this release does not know the format; install a newer modelyard: pip install -U modelyard"
