@@ -174,11 +174,11 @@ def test_a_document_that_is_no_profile_is_refused(document: Any) -> None:
 
 
 def test_the_parts_of_a_reference_are_its_rows_in_order_and_add_up_to_it() -> None:
-    profile = Profile.fit({"x": np.arange(2400.0), "c": ["a"] * 1200 + ["b"] * 1200})
-    assert len(profile.parts) == 24
+    profile = Profile.fit({"x": np.arange(9600.0), "c": ["a"] * 4800 + ["b"] * 4800})
+    assert len(profile.parts) == 96
     for i, column in enumerate(profile):
         assert tuple(np.sum([part[i] for part in profile.parts], axis=0)) == column.tally
-    assert [part[1][:2] for part in profile.parts] == [(100, 0)] * 12 + [(0, 100)] * 12
+    assert [part[1][:2] for part in profile.parts] == [(100, 0)] * 48 + [(0, 100)] * 48
     assert Profile.fit({"x": np.arange(99.0)}).parts == ()
     assert profile.count({"x": [1.0], "c": ["a"]}).parts == ()
     assert Profile.from_json(json.loads(json.dumps(profile.to_json()))) == profile

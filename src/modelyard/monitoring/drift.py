@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Any, Literal
 
@@ -30,6 +31,8 @@ FLOORS: dict[Metric, float] = {"psi": 0.2, "js": 0.19, "ks": 0.18}
 
 EXPECTED = 5  # rows that a bin must expect in the smaller sample, or it is pooled (Cochran 1954)
 
+Tallies = tuple[tuple[int, ...], ...]
+
 _Counts = NDArray[np.float64]
 
 
@@ -42,7 +45,7 @@ class DriftRule:
     metric: Metric = "psi"
     floor: float | None = None
     alpha: float = 0.001
-    margin: float = 1.5
+    margin: float = 1.2
     min_rows: int = 100
 
     def __post_init__(self) -> None:
@@ -87,8 +90,8 @@ def compare(reference: Profile, current: Profile, rule: DriftRule | None = None)
             a, b = pooled(old.tally, new.tally, ordered)
             value = _SCORES[metric](a, b)
             bars["noise"] = critical_value(metric, len(a), old.rows, new.rows, alpha)
-            tallies = [part[i] for part in reference.parts]
-            bars["variation"] = rule.margin * variation(tallies, new.rows, metric, ordered)
+            tallies = tuple(part[i] for part in reference.parts)
+            bars["variation"] = rule.margin * variation(tallies, run_length(tallies, new.rows), metric, ordered)
         bar = max(bars, key=lambda name: bars[name])
         known = value is not None and min(old.rows, new.rows) >= rule.min_rows
         drifted = value >= bars[bar] if known and value is not None else None
@@ -144,7 +147,7 @@ def chi2_quantile(probability: float, degrees: int) -> float:
     return degrees * max(0.0, 1 - h + NormalDist().inv_cdf(probability) * math.sqrt(h)) ** 3
 
 
-def pooled(a: Sequence[int], b: Sequence[int], ordered: bool) -> tuple[_Counts, _Counts]:
+def pooled(a: Sequence[int] | _Counts, b: Sequence[int] | _Counts, ordered: bool) -> tuple[_Counts, _Counts]:
     """The two rows with bins joined until each expects :data:`EXPECTED` rows in the smaller sample.
 
     Neighbours are joined where the bins have an order, else the rarest ones; the last count (missing) joins others only
@@ -175,8 +178,15 @@ def pooled(a: Sequence[int], b: Sequence[int], ordered: bool) -> tuple[_Counts, 
     return joined[0], joined[1]
 
 
-def variation(parts: Sequence[Sequence[int]], rows: int, metric: Metric, ordered: bool) -> float:
-    """The largest score of any run of ``parts`` with about ``rows`` rows against all other parts; 0 where there are none.
+def run_length(parts: Tallies, rows: int) -> int:
+    """How many consecutive parts hold about ``rows`` rows: from 1 to half of them."""
+    total = sum(map(sum, parts))
+    return min(max(1, round(rows * len(parts) / total)), max(1, len(parts) // 2)) if total else 1
+
+
+@lru_cache(maxsize=1024)  # the same for each window of a version
+def variation(parts: Tallies, length: int, metric: Metric, ordered: bool) -> float:
+    """The largest score of any run of ``length`` parts against all other parts; 0 where there are none.
 
     A window longer than half of the reference is judged by runs of half of it; one shorter than a part by single parts,
     which wander less than the window does.
@@ -185,7 +195,6 @@ def variation(parts: Sequence[Sequence[int]], rows: int, metric: Metric, ordered
         return 0.0
     table = np.array(parts, dtype=np.float64)
     total = table.sum(axis=0)
-    length = min(max(1, round(rows * len(parts) / total.sum())), len(parts) // 2)
     sums = np.cumsum(np.vstack([np.zeros_like(total), table]), axis=0)
     runs = sums[length:] - sums[:-length]
     return max(_SCORES[metric](*pooled(total - run, run, ordered)) for run in runs)

@@ -24,7 +24,7 @@ FORMAT = 1
 CATEGORIES = 200  # of a categorical column; all further ones are counted together
 SINGLE_VALUES = 30  # a numeric column of whole numbers with at most so many gets one bin for each
 
-PARTS = 24  # divides by 2, 3, 4, 6, 8 and 12: a quarter of a year gives months and weeks that fit
+PARTS = 96  # more than the days of a quarter, and it divides by 2, 3, 4, 6, 8, 12
 PART_ROWS = 50  # a part has at least so many rows
 
 _HUGE = 1e140  # beyond it a square overflows; such values are counted in the outer bins, and kept out of the moments
@@ -332,8 +332,7 @@ def _parts(fitted: Sequence[ColumnProfile], columns: Columns) -> tuple[tuple[tup
         return ()
     cuts = [rows * i // number for i in range(number + 1)]
     return tuple(
-        tuple(column.count(columns[column.name][start:end]).tally for column in fitted)
-        for start, end in pairwise(cuts)
+        tuple(column.count(columns[column.name][start:end]).tally for column in fitted) for start, end in pairwise(cuts)
     )
 
 
