@@ -30,7 +30,7 @@ bench: $(VENV)/.bench ## measure us beside the peers and print ratios
 	$(BIN)/python -m benchmarks
 
 test-heavy: $(STAMP) ## run the tests that need PyTorch and Keras (installs them)
-	$(BIN)/pip install --quiet 'torch==2.13.0' 'keras>=3.11'
+	$(BIN)/pip install --quiet 'torch==2.13.0' 'keras>=3.11' safetensors h5py onnx onnxruntime
 	KERAS_BACKEND=torch $(BIN)/python -m pytest -m heavy $(PYTEST)
 
 clean: ## remove what the other targets made

@@ -117,17 +117,16 @@ class Model(Entry):
         A format that runs code when it is loaded (pickle) is loaded only when you registered it yourself, or with ``trust=True``.
         Raises Untrusted, FlavorMissing, Damaged.
         """
-        from modelyard.flavors import flavor_named
-        from modelyard.flavors.trust import require_trust
+        from modelyard.flavors import flavor_named, format_of, require_trust, runs_code
 
         facts = self.manifest.facts["flavor"]
         require_trust(
             reference=self.reference,
-            format=facts.get("format", self.flavor),
+            format=format_of(self.flavor, facts),
             author=self.created_by,
             reader=self.workspace.actor,
             trust=trust,
-            runs_code=facts.get("runs_code", False),
+            runs_code=runs_code(self.flavor, facts),  # the flavor's word, not only the author's
         )
         return flavor_named(self.flavor).load(self.path(), facts)
 
