@@ -55,7 +55,9 @@ def create(root: Path, clock: Clock) -> bool:
     try:
         root.mkdir(parents=True, exist_ok=True)
         (root / ".gitignore").write_text("*\n")  # a yard inside a repository is not part of its code
-        Database(root / "registry.db").create()
+        database = Database(root / "registry.db")
+        database.create()
+        database.close()
         half = root / f"yard.toml.{uuid.uuid4().hex}"
         half.write_text(f'format = {FORMAT}\nid = "{uuid.uuid4()}"\ncreated = "{to_text(clock.now())}"\n')
         try:
