@@ -256,6 +256,10 @@ class RolloutInProgress(Conflict):
     sentence = "deployment {name!r} is already rolling out {candidate} ({state}); finish or abort it first"
 
 
+class DeploymentTaken(Conflict):
+    sentence = "deployment {name!r} serves model {model!r}, not {asked!r}; choose another name with --name"
+
+
 class Locked(Conflict):
     sentence = "{what} is busy: {holder}; wait, or stop that process"
 
@@ -280,6 +284,10 @@ class Untrusted(Refused):
 
 class InvalidTransition(Refused):
     sentence = "a rollout that is {state} cannot {event}; possible now: {possible}"
+
+
+class RolloutStopped(Refused):
+    sentence = "the rollout of {candidate} is {state}: {reason}"
 
 
 # --- stored things do not verify ----------------------------------------------------------------------------------
