@@ -121,6 +121,10 @@ class FlavorMissing(InvalidInput):
     sentence = "the {flavor} flavor needs the package {package}, which is not installed; run: pip install {package}"
 
 
+class ExtraMissing(InvalidInput):
+    sentence = "{what} needs the package {package}, which is not installed; run: pip install 'modelyard[{extra}]'"
+
+
 class InvalidRequest(InvalidInput):
     """A prediction request that does not fit the signature of the model."""
 

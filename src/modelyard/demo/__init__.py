@@ -1,0 +1,1 @@
+"""The whole loop on real flights: training, canary, rollback, drift, and the way back."""

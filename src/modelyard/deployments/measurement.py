@@ -1,0 +1,63 @@
+"""What the monitoring of a deployment has found, whether or not a replica runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from modelyard.core.clock import to_text
+from modelyard.core.errors import Locked
+from modelyard.core.references import Number, Reference
+from modelyard.deployments.deployment import Deployment
+from modelyard.deployments.targets.lock import holder
+from modelyard.monitoring.alerts import Alert
+from modelyard.monitoring.config import MonitorConfig
+from modelyard.monitoring.monitor import Monitor
+from modelyard.monitoring.monitor import Reference as Held
+from modelyard.monitoring.records import RegistryRecords
+from modelyard.monitoring.windows import Window
+from modelyard.serving.traffic_log import TrafficLog
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Windows by their start and version, and the alerts that are pending, firing or were."""
+
+    windows: tuple[Window, ...]
+    alerts: tuple[Alert, ...]
+
+    def to_json(self, limit: int | None = None) -> dict[str, Any]:
+        """All alerts, and the newest ``limit`` windows."""
+        return {
+            "windows": [window.to_json() for window in self.windows[-limit if limit else 0 :]],
+            "alerts": [
+                {key: to_text(value) if isinstance(value, datetime) else value for key, value in asdict(alert).items()}
+                for alert in self.alerts
+            ],
+        }
+
+
+def monitored(deployment: Deployment, *, finish: bool = False) -> Measurement:
+    """What is measured by now. While a replica runs, its agent measures; otherwise the rest of the traffic log is read here.
+
+    With ``finish`` the windows that are still open are measured as if they had ended. Raises Locked when a replica runs meanwhile,
+    ReferenceProfileMissing never: a version without reference data has quality and errors, but no drift.
+    """
+    workspace, row = deployment.workspace, deployment.row
+    kept = RegistryRecords(workspace.registry, row.name)
+    running = holder(workspace.root / "deployments" / row.name)
+    if running is not None:
+        if finish:
+            raise Locked(what=f"the monitoring of {row.name!r}", holder=f"its replica (process {running.pid}) does it")
+        found = kept.load()
+        return Measurement(found.windows, found.alerts)
+
+    def held(number: int) -> Held:
+        model = workspace.model(Reference(row.model, Number(number)))
+        return Held(model.reference_profile, model.metrics)
+
+    log = TrafficLog(workspace.root / "deployments" / row.name / "traffic")
+    monitor = Monitor(log, held, MonitorConfig.from_json(row.config.monitor.settings), kept)
+    monitor.process(finish=finish)
+    return Measurement(tuple(monitor.windows), tuple(monitor.alerts))
