@@ -54,8 +54,8 @@ def write_months(table: Any, months: range, folder: Path) -> None:
             table[table["month"] == month].drop(columns=["id", "month"]).to_csv(path, index=False)
 
 
-def batches(table: Any, month: int, rows: int, size: int, seed: int) -> Iterator[Batch]:
-    """About ``rows`` flights of a month, drawn without replacement, day after day, ``size`` to a request.
+def batches(table: Any, month: int, rows: int, size: int, seed: int, after: str = "") -> Iterator[Batch]:
+    """About ``rows`` flights of a month, drawn without replacement, day after day, ``size`` to a request; those of days ``after`` one.
 
     Within a day their order is mixed: flights of one hour are late together, and two versions are compared fairly only when each
     hour falls to both.
@@ -65,6 +65,7 @@ def batches(table: Any, month: int, rows: int, size: int, seed: int) -> Iterator
     # New Year's Eve in New York is another year in UTC, the time of requests.
     pool = table[(table["month"] == month) & (table["departure"] < "2014")]
     drawn = pool.sample(min(rows, len(pool)), random_state=seed)
+    drawn = drawn[drawn["departure"].str[:10] > after]
     drawn = drawn.sort_values("departure", key=lambda column: column.str[:10], kind="stable")
     for start in range(0, len(drawn), size):
         part = drawn.iloc[start : start + size]

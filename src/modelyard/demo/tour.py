@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -80,6 +80,8 @@ class _Tour:
         self.seconds_of: dict[str, datetime] = {}
         self.failures: list[str] = []
         self.asked = 0
+        self.done_with = 0  # months
+        self.decided = datetime(2013, 1, 1, tzinfo=UTC)
 
     def run(self) -> None:
         self.table = flights.load()
@@ -121,7 +123,7 @@ class _Tour:
         self._pipeline(2)
         rollout = self._canary()
         if rollout.state is State.DONE:
-            self._mark(self.now, "2 takes over", 2)
+            self._mark(self.decided, "2 takes over", 2)
             tell.say(
                 f"Version 2 passed its analysis and is in production. Failed requests so far: {len(self.failures)}."
             )
@@ -141,10 +143,10 @@ class _Tour:
         self._pipeline(3)
         rollout = self._canary()
         if rollout.state is State.DONE:
-            self._mark(self.now, "3 takes over", 3)
+            self._mark(self.decided, "3 takes over", 3)
             tell.say("Version 3 took over: the canary did not see enough of the fault.")
         else:
-            self._mark(self.now, "3 is taken out", 3)
+            self._mark(self.decided, "3 is taken out", 3)
             tell.say("Version 3 was taken out by itself; production never left version 2. The ledger says why:")
             row = next(r for r in self.workspace.history(NAME, kind="deployment") if r.action == "rollout.abort")
             tell.show(f"{tables.moment(row.time)}  {row.action}  {row.reason}")
@@ -259,8 +261,6 @@ class _Tour:
         served = ", ".join(f"version {v}: {n:,}" for v, n in sorted(self.traffic.take_rows().items()))
         self.tell.say(f"Replayed {names}, {words}. Flights answered by {served}.")
 
-    done_with = 0
-
     def _canary(self) -> RolloutRow:
         """Replays the next month, and two more if it must, until the rollout that is under way has ended."""
         seen: set[tuple[str, float]] = set()
@@ -289,12 +289,17 @@ class _Tour:
                 time.sleep(0.2)
             if not rollout.active:
                 break
+        served = ", ".join(f"version {v}: {n:,}" for v, n in sorted(self.traffic.take_rows().items()))
         if rollout.active:
             self.deployment.abort("the flights of the tour ran out before the analysis was sure")
             look()
-        self._count()
-        served = ", ".join(f"version {v}: {n:,}" for v, n in sorted(self.traffic.take_rows().items()))
         self.tell.say(f"Flights answered meanwhile by {served}.")
+        last = self.now
+        rest = flights.batches(self.table, self.done_with, CALM, BATCH, seed=last.month, after=last.date().isoformat())
+        self.traffic.replay(rest, lambda _: None)
+        self.traffic.take_rows()
+        self._count()
+        self.decided = last
         return rollout
 
     def _count(self) -> None:
