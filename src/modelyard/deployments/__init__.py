@@ -8,14 +8,29 @@ if TYPE_CHECKING:
     from modelyard.deployments.config import DeploymentConfig
     from modelyard.deployments.delivery import deploy
     from modelyard.deployments.deployment import Deployment, all_deployments
+    from modelyard.deployments.foreground import prepare, serve_here
+    from modelyard.deployments.measurement import Measurement, monitored
 
-__all__ = ["Deployment", "DeploymentConfig", "all_deployments", "deploy"]
+__all__ = [
+    "Deployment",
+    "DeploymentConfig",
+    "Measurement",
+    "all_deployments",
+    "deploy",
+    "monitored",
+    "prepare",
+    "serve_here",
+]
 
 _HOMES = {
     "Deployment": "deployment",
     "DeploymentConfig": "config",
     "all_deployments": "deployment",
     "deploy": "delivery",
+    "Measurement": "measurement",
+    "monitored": "measurement",
+    "prepare": "foreground",
+    "serve_here": "foreground",
 }
 
 

@@ -193,7 +193,7 @@ def _checked(kind: Any, table: Mapping[str, Any], where: str, path: str, extra: 
 
 
 def _unknown(key: str, where: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
     hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
     return f"[{where}] has no key {key!r}; {hint}"
 
