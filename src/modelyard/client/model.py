@@ -58,6 +58,7 @@ class Model(Entry):
         datasets: Inputs = (),
         signature: Signature | None = None,
         reference_data: Any = None,
+        time_column: str | None = None,
     ) -> Model:
         """Keeps the file or folder at ``model_path`` as the next version of ``model_name``; see :meth:`Workspace.register`."""
         from modelyard.client.workspace import Workspace as WorkspaceClass
@@ -73,6 +74,7 @@ class Model(Entry):
             datasets=datasets,
             signature=signature,
             reference_data=reference_data,
+            time_column=time_column,
         )
 
     @staticmethod

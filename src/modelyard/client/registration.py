@@ -68,6 +68,7 @@ def register_path(
     flavor: Mapping[str, Any] | None = None,
     signature: Signature | None = None,
     reference_data: Any = None,
+    time_column: str | None = None,
     inputs: Inputs = (),
     progress: Progress | None = None,
 ) -> VersionRow:
@@ -85,7 +86,7 @@ def register_path(
     if signature is not None:
         facts["signature"] = signature.to_json()
     if reference_data is not None:
-        facts["profile"] = _profile(workspace, reference_data)
+        facts["profile"] = _profile(workspace, reference_data, time_column)
     files = workspace.store.put_tree(path, progress)
     manifest = workspace.store.put_manifest(kind, files, facts)
     return workspace.registry.create_version(
@@ -109,6 +110,7 @@ def register_object(
     *,
     signature: Signature | None = None,
     reference_data: Any = None,
+    time_column: str | None = None,
     inputs: Inputs = (),
 ) -> VersionRow:
     """Writes a live model by its flavor and registers the files. Raises UnknownFlavor before anything is stored."""
@@ -125,6 +127,7 @@ def register_object(
             flavor={"name": flavor.name, "runs_code": flavor.runs_code, "format": flavor.format, **facts},
             signature=signature or _signature(flavor.signature(model), reference_data),
             reference_data=reference_data,
+            time_column=time_column,
             inputs=inputs,
         )
 
@@ -144,10 +147,12 @@ def _signature(told: Signature | None, reference_data: Any) -> Signature | None:
     return SignatureValue(tuple(types[column.name] for column in told.inputs), told.outputs)
 
 
-def _profile(workspace: Workspace, reference_data: Any) -> str:
+def _profile(workspace: Workspace, reference_data: Any, time_column: str | None) -> str:
     from modelyard.profiles.profile import Profile
 
-    return workspace.store.put_bytes(canonical_json(Profile.fit(reference_data).to_json())).digest
+    return workspace.store.put_bytes(
+        canonical_json(Profile.fit(reference_data, time_column=time_column).to_json())
+    ).digest
 
 
 def _provenance(workspace: Workspace, made_from: tuple[tuple[str, VersionRow], ...]) -> str:

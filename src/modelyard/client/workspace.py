@@ -79,11 +79,13 @@ class Workspace:
         datasets: registration.Inputs = (),
         signature: Signature | None = None,
         reference_data: Any = None,
+        time_column: str | None = None,
         progress: Progress | None = None,
     ) -> Model:
         """Keeps the file or folder at ``path`` as the next version of ``name``, with what made it.
 
-        ``reference_data`` (a table of model inputs) becomes the profile that live traffic is compared with; ``datasets`` are the data set
+        ``reference_data`` (a table of model inputs) becomes the profile that live traffic is compared with; ``time_column`` names the column
+        of it that holds the time of a row, so that a month of traffic is held against months of training; ``datasets`` are the data set
         versions that it was made from. Raises InvalidName, InvalidTag, PathMissing, PathEmpty, PathUnusable, LabelTaken, YardUnwritable; then
         nothing has changed.
         """
@@ -97,6 +99,7 @@ class Workspace:
             Path(path),
             signature=signature,
             reference_data=reference_data,
+            time_column=time_column,
             inputs=datasets,
             progress=progress,
         )
@@ -115,13 +118,20 @@ class Workspace:
         datasets: registration.Inputs = (),
         signature: Signature | None = None,
         reference_data: Any = None,
+        time_column: str | None = None,
     ) -> Model:
         """Keeps a live, fitted model object as the next version of ``name``. Raises UnknownFlavor, and what :meth:`register` raises."""
         facts = registration.card(
             name, label=label, tags=tags, properties=properties, metrics=metrics, description=description
         )
         row = registration.register_object(
-            self, facts, model, signature=signature, reference_data=reference_data, inputs=datasets
+            self,
+            facts,
+            model,
+            signature=signature,
+            reference_data=reference_data,
+            time_column=time_column,
+            inputs=datasets,
         )
         return self._model(row)
 

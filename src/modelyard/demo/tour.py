@@ -106,7 +106,7 @@ class _Tour:
         tell.show(tables.facts(model))
         self.traffic = Traffic(str(self.deployment.url), NAME)
         self.ending.callback(self.traffic.close)
-        batch = next(flights.batches(self.table, 4, 1, 1, 3))
+        batch = next(flights.batches(self.table, 1, 1, 1, 3))
         answer = self.traffic.ask(batch)
         late = answer["outputs"][-1]["data"][0]
         tell.say(

@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelyard.core.errors import InvalidInput
-from modelyard.profiles.columns import Columns, array_of, columns_of, row_count
+from modelyard.profiles.columns import Columns, array_of, columns_of, instant, row_count
 
 FORMAT = 1
 CATEGORIES = 200  # of a categorical column; all further ones are counted together
@@ -239,25 +240,35 @@ class Profile:
     parts: tuple[tuple[tuple[int, ...], ...], ...] = ()
     """For each run of consecutive rows of the fitted data (at most :data:`PARTS`, of equal length) the tally of each
     column: how far the reference itself wanders. Empty where there are too few rows, and after counting or adding."""
+    seconds: float | None = None
+    """The time that the fitted rows span, where it is known: then a window is held against runs of its own duration, however
+    densely it was sampled. ``None`` after counting or adding."""
 
     @classmethod
-    def fit(cls, data: Any, bins: int = 30) -> Profile:
+    def fit(cls, data: Any, bins: int = 30, time_column: str | None = None) -> Profile:
         """Chooses the bins from ``data`` (see :func:`columns_of`) and counts it into them.
 
         Numeric columns (numbers, times, booleans) get up to ``bins`` bins of about equal counts, with ties kept
-        together, or one bin a value where there are few whole numbers; all else is categorical. Give the rows in the
-        order of time where there is one, for :attr:`parts`. Raises :class:`InvalidInput` when there is no row.
+        together, or one bin a value where there are few whole numbers; all else is categorical. For :attr:`parts` the rows
+        are taken in the order of ``time_column`` (times, ISO texts, or seconds), else in the order that they have. Raises
+        :class:`InvalidInput` when there is no row, and for a time that cannot be read.
         """
         if bins < 2:
             raise InvalidInput(message=f"a profile needs at least 2 bins, not {bins}")
         columns = columns_of(data)
         if not row_count(columns):
             raise InvalidInput(message="a profile needs reference data with at least one row and one column")
+        seconds = None
+        if time_column is not None:
+            times = _times(columns, time_column)
+            order = np.argsort(times, kind="stable")
+            columns = {name: column[order] for name, column in columns.items()}
+            seconds = float(times.max() - times.min())
         fitted = tuple(
             NumericProfile.fit(name, column, bins) if _is_numeric(column) else CategoricalProfile.fit(name, column)
             for name, column in columns.items()
         )
-        return cls(row_count(columns), fitted, _parts(fitted, columns))
+        return cls(row_count(columns), fitted, _parts(fitted, columns), seconds)
 
     def count(self, data: Any) -> Profile:
         """New data counted into the same bins. Columns that this profile does not know are left out; a column that is
@@ -298,10 +309,11 @@ class Profile:
         return Profile(self.rows + other.rows, tuple(merged))
 
     def to_json(self) -> dict[str, Any]:
-        """A document without NaN or infinity: ``{"format", "rows", "columns": […], "parts": […]}``."""
+        """A document without NaN or infinity: ``{"format", "rows", "seconds", "columns": […], "parts": […]}``."""
         return {
             "format": FORMAT,
             "rows": self.rows,
+            "seconds": self.seconds,
             "columns": [column.to_json() for column in self.columns],
             "parts": [[list(tally) for tally in part] for part in self.parts],
         }
@@ -320,9 +332,28 @@ class Profile:
             }
             columns = tuple(read[column["kind"]](column) for column in document["columns"])
             parts = tuple(tuple(tuple(tally) for tally in part) for part in document["parts"])
-            return cls(document["rows"], columns, parts)
+            return cls(document["rows"], columns, parts, document["seconds"])
         except (KeyError, TypeError, AttributeError) as problem:
             raise InvalidInput(message=f"this is not a profile document: {problem!r}") from None
+
+
+def _times(columns: Columns, name: str) -> _Numbers:
+    """The column as seconds since 1970. Raises InvalidInput when it is not there or a value of it is no time."""
+    if name not in columns:
+        raise InvalidInput(message=f"time_column {name!r} is not a column of the reference data: {', '.join(columns)}")
+    column = columns[name]
+    seconds = np.array([_seconds(v) for v in column.tolist()]) if column.dtype.kind == "O" else numbers_of(column)
+    if not np.isfinite(seconds).all():
+        raise InvalidInput(message=f"time_column {name!r} has values that are not times, such as 2026-03-01T12:00:00Z")
+    return seconds
+
+
+def _seconds(value: Any) -> float:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return instant(moment).replace(tzinfo=UTC).timestamp() if isinstance(moment, datetime) else float(moment)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _parts(fitted: Sequence[ColumnProfile], columns: Columns) -> tuple[tuple[tuple[int, ...], ...], ...]:

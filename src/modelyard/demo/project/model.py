@@ -39,6 +39,7 @@ def build(workspace):
         model,
         datasets=[dataset],
         reference_data=table[REQUEST],
+        time_column="departure",
         tags={"months": f"{table['departure'].min()[:7]}..{table['departure'].max()[:7]}"},
         description="Gradient boosting of 150 trees: late by more than 15 minutes?",
     )

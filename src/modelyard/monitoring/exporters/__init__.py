@@ -1,0 +1,1 @@
+"""Where measured windows and alerts are shown: one module for each monitoring system."""
