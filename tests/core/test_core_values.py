@@ -64,7 +64,24 @@ def test_what_is_not_a_number_is_refused_with_the_spellings_that_work(text: str)
 
 @pytest.mark.parametrize(
     "text",
-    ["", ".", "..", "../x", "/etc/passwd", "a..b", "a b", "a\nb", "a\0b", "a" * 256, "é", "-a", "a@", "fraud@v3", "fraud@LATEST2!", "x\u202ey"],
+    [
+        "",
+        ".",
+        "..",
+        "../x",
+        "/etc/passwd",
+        "a..b",
+        "a b",
+        "a\nb",
+        "a\0b",
+        "a" * 256,
+        "é",
+        "-a",
+        "a@",
+        "fraud@v3",
+        "fraud@LATEST2!",
+        "x\u202ey",
+    ],
 )
 def test_a_hostile_name_is_refused_in_one_printable_line(text: str) -> None:
     with pytest.raises(errors.InvalidInput) as caught:
@@ -107,7 +124,21 @@ def test_a_bare_key_asks_for_any_value_and_a_pair_for_just_that_one() -> None:
 
 @pytest.mark.parametrize(
     "tags",
-    [{"a": 1}, {"a": None}, {1: "a"}, {"": "a"}, {"a=b": "c"}, {" a": "b"}, {"a\n": "b"}, [("a",)], [1], "a", b"a", 5, {"a": "x" * 8001}],
+    [
+        {"a": 1},
+        {"a": None},
+        {1: "a"},
+        {"": "a"},
+        {"a=b": "c"},
+        {" a": "b"},
+        {"a\n": "b"},
+        [("a",)],
+        [1],
+        "a",
+        b"a",
+        5,
+        {"a": "x" * 8001},
+    ],
 )
 def test_a_tag_that_is_not_text_is_refused_and_says_how_to_write_one(tags: object) -> None:
     with pytest.raises(errors.InvalidTag, match="build_number=42"):
@@ -142,10 +173,16 @@ def test_what_is_not_a_time_is_refused(text: object) -> None:
 
 
 def test_canonical_json_does_not_depend_on_the_order_of_keys() -> None:
-    assert canonical_json({"b": 1, "a": [1, "é"]}) == '{"a":[1,"é"],"b":1}'.encode() == canonical_json({"a": [1, "é"], "b": 1})
+    assert (
+        canonical_json({"b": 1, "a": [1, "é"]})
+        == '{"a":[1,"é"],"b":1}'.encode()
+        == canonical_json({"a": [1, "é"], "b": 1})
+    )
 
 
-@pytest.mark.parametrize("text", ["", "sha256:", "sha256:" + "g" * 64, "md5:" + "0" * 32, "0" * 64, "sha256:" + "0" * 64 + "\n"])
+@pytest.mark.parametrize(
+    "text", ["", "sha256:", "sha256:" + "g" * 64, "md5:" + "0" * 32, "0" * 64, "sha256:" + "0" * 64 + "\n"]
+)
 def test_what_is_not_a_digest_is_refused(text: str) -> None:
     with pytest.raises(errors.InvalidDigest):
         Digest(text)

@@ -263,7 +263,9 @@ def _edit(path: Path, statement: str) -> None:
         ("DELETE FROM ledger WHERE sequence = 1", "rows 1 to 1 are missing"),
     ],
 )
-def test_an_edited_or_a_removed_ledger_row_is_named(registry: Registry, tmp_path: Path, statement: str, told: str) -> None:
+def test_an_edited_or_a_removed_ledger_row_is_named(
+    registry: Registry, tmp_path: Path, statement: str, told: str
+) -> None:
     for number in (1, 2, 3):
         registry.create_version(new())
         registry.move_alias("model", ref(f"fraud/{number}"), PRODUCTION)

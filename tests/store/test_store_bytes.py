@@ -145,8 +145,14 @@ def test_a_recipe_that_was_edited_is_refused() -> None:
 
 @pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x", "", ".", "a//b", "a/./b", "a\0b"])
 def test_a_manifest_whose_path_leaves_its_folder_is_refused(path: str) -> None:
-    evil = Manifest("model", (), {}).to_bytes().replace(
-        b'"files":[]', b'"files":[{"digest":"sha256:%s","path":%s,"size":1}]' % (b"0" * 64, repr(path).replace("'", '"').replace("\\x00", "\\u0000").encode())
+    evil = (
+        Manifest("model", (), {})
+        .to_bytes()
+        .replace(
+            b'"files":[]',
+            b'"files":[{"digest":"sha256:%s","path":%s,"size":1}]'
+            % (b"0" * 64, repr(path).replace("'", '"').replace("\\x00", "\\u0000").encode()),
+        )
     )
     with pytest.raises(CorruptBlob):
         Manifest.from_bytes(evil)
