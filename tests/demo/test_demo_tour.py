@@ -1,7 +1,6 @@
 """The tour, whole, as `make demo` runs it; and what is left of it when it is cut off."""
 
 import io
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from modelyard.demo import flights, plot, repository
 from modelyard.demo.tour import NAME, tour
 from modelyard.deployments import Deployment, monitored
 from modelyard.deployments.targets.lock import holder
+from modelyard.pipelines.process import Identity
 from modelyard.serving.traffic_log import TrafficLog
 
 pytestmark = pytest.mark.slow
@@ -84,8 +84,9 @@ def test_interrupted_it_leaves_nothing_running_and_can_run_again(tmp_path: Path)
     process.stdout.close()
     assert "interrupted" in rest
     assert "Traceback" not in rest
-    with pytest.raises(ProcessLookupError):
-        os.kill(replica.pid, 0)
+    assert holder(folder / ".modelyard" / "deployments" / NAME) is None
+    identity = Identity.of(replica.pid)
+    assert identity is None or not identity.alive(), "a replica is left running"
     assert Workspace(folder, create=False).check(read=True).whole
     earlier = repository.prepare(folder)
     assert earlier == folder / "earlier-1"

@@ -23,6 +23,8 @@ def run(arguments: list[str]) -> int:
     command = get_command(app.build())
     try:
         result = command.main(args=arguments, prog_name="modelyard", standalone_mode=False)
+        if result == INTERRUPTED:  # newer releases of typer turn ^C into this code in silence
+            raise KeyboardInterrupt
     except ModelyardError as error:
         return _fail(str(error), error.exit_code)
     except typer.Exit as error:

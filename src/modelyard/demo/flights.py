@@ -38,7 +38,7 @@ def load() -> Any:
     minute = table["minute"].astype(int)
     table["departure"] = table["time_hour"].str[:14] + minute.astype(str).str.zfill(2) + ":00Z"
     table["hour"] = table["hour"] + minute / 60
-    table["weekday"] = pd.to_datetime(table[["year", "month", "day"]]).dt.dayofweek
+    table["weekday"] = pd.to_datetime(table[["year", "month", "day"]]).dt.day_of_week
     table["late"] = (table["arr_delay"] > LATE_MINUTES).astype(int)
     table["id"] = [f"{c}{f}-{d}" for c, f, d in zip(table["carrier"], table["flight"], table["departure"], strict=True)]
     columns = ["id", *REQUEST, "hour", "weekday", "month", "late"]

@@ -19,5 +19,5 @@ class DepartureTime(TransformerMixin, BaseEstimator):
 
     def transform(self, table):
         local = pd.to_datetime(table["departure"], utc=True).dt.tz_convert("America/New_York")
-        times = {"hour": local.dt.hour + local.dt.minute / 60, "weekday": local.dt.dayofweek}
+        times = {"hour": local.dt.hour + local.dt.minute / 60, "weekday": local.dt.day_of_week}
         return table[[*CATEGORIES, "distance", *WEATHER]].assign(**times)

@@ -22,4 +22,4 @@ class DepartureTime(TransformerMixin, BaseEstimator):
         if "hour" in table:  # the table knows both already; parsing the time of every row again made the build slow
             return features.assign(hour=table["hour"], weekday=table["weekday"])
         departure = pd.to_datetime(table["departure"])
-        return features.assign(hour=departure.dt.hour + departure.dt.minute / 60, weekday=departure.dt.dayofweek)
+        return features.assign(hour=departure.dt.hour + departure.dt.minute / 60, weekday=departure.dt.day_of_week)
