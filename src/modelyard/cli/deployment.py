@@ -116,13 +116,11 @@ def serve(
     """
     import logging
 
-    from modelyard.deployments import prepare, serve_here
+    from modelyard.deployments import serve_here
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    found = workspace()
-    deployment = prepare(found, reference, config=_config(port))
-    serve_here(deployment, watch_stdin=until_stdin_closes)
+    serve_here(workspace(), reference, config=_config(port), watch_stdin=until_stdin_closes)
 
 
 def stop(name: Name, reason: Reason = "") -> None:

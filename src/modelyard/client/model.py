@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from modelyard.client.entry import Entry
 from modelyard.client.registration import Inputs
 from modelyard.core.digests import Digest
-from modelyard.core.errors import InvalidReference
+from modelyard.core.errors import InvalidReference, NotServable
 from modelyard.core.names import AliasName, LabelName, ModelName
 from modelyard.core.references import Alias, Label, Number, Reference, Selector
 from modelyard.core.tags import Tags, tags_to_match
@@ -119,7 +119,30 @@ class Model(Entry):
         A format that runs code when it is loaded (pickle) is loaded only when you registered it yourself, or with ``trust=True``.
         Raises Untrusted, FlavorMissing, Damaged.
         """
-        from modelyard.flavors import flavor_named, format_of, require_trust, runs_code
+        from modelyard.flavors import flavor_named
+
+        self._require_trust(trust)
+        facts = self.manifest.facts["flavor"]
+        return flavor_named(self.flavor).load(self.path(), facts)
+
+    def predictor(self, *, trust: bool | None = None) -> Predictor:
+        """The live object behind the one interface that serving uses: columns in, columns out. Raises NotServable, and what :meth:`load` raises."""
+        from modelyard.flavors import flavor_named
+
+        self.require_servable(trust=trust)
+        return flavor_named(self.flavor).predictor(self.load(trust=trust), self.manifest.facts["flavor"])
+
+    def require_servable(self, *, trust: bool | None = None) -> None:
+        """Raises what would keep :meth:`predictor` from working, as far as that is known without loading: NotServable, Untrusted."""
+        from modelyard.flavors import format_of, predicts
+
+        facts = self.manifest.facts["flavor"]
+        if not predicts(self.flavor, facts):
+            raise NotServable(reference=self.reference, format=f"{format_of(self.flavor, facts)} ({self.files[0]})")
+        self._require_trust(trust)
+
+    def _require_trust(self, trust: bool | None) -> None:
+        from modelyard.flavors import format_of, require_trust, runs_code
 
         facts = self.manifest.facts["flavor"]
         require_trust(
@@ -130,13 +153,6 @@ class Model(Entry):
             trust=trust,
             runs_code=runs_code(self.flavor, facts),  # the flavor's word, not only the author's
         )
-        return flavor_named(self.flavor).load(self.path(), facts)
-
-    def predictor(self, *, trust: bool | None = None) -> Predictor:
-        """The live object behind the one interface that serving uses: columns in, columns out."""
-        from modelyard.flavors import flavor_named
-
-        return flavor_named(self.flavor).predictor(self.load(trust=trust), self.manifest.facts["flavor"])
 
     def to_json(self) -> dict[str, Any]:
         signature = self.signature

@@ -121,6 +121,13 @@ class FlavorMissing(InvalidInput):
     sentence = "the {flavor} flavor needs the package {package}, which is not installed; run: pip install {package}"
 
 
+class NotServable(InvalidInput):
+    sentence = (
+        "{reference} cannot answer predictions: it holds {format}; save the live model with Workspace.save, "
+        "or register a file that a library loads (joblib, xgboost, lightgbm, onnx, keras)"
+    )
+
+
 class ExtraMissing(InvalidInput):
     sentence = "{what} needs the package {package}, which is not installed; run: pip install 'modelyard[{extra}]'"
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from modelyard.deployments.config import DeploymentConfig
     from modelyard.deployments.delivery import deploy
     from modelyard.deployments.deployment import Deployment, all_deployments
-    from modelyard.deployments.foreground import prepare, serve_here
+    from modelyard.deployments.foreground import serve_here
     from modelyard.deployments.measurement import Measurement, monitored
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "all_deployments",
     "deploy",
     "monitored",
-    "prepare",
     "serve_here",
 ]
 
@@ -29,7 +28,6 @@ _HOMES = {
     "deploy": "delivery",
     "Measurement": "measurement",
     "monitored": "measurement",
-    "prepare": "foreground",
     "serve_here": "foreground",
 }
 

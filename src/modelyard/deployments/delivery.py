@@ -51,7 +51,10 @@ def deploy(
         with workspace.registry.read() as connection:
             row = records.deployment(connection, workspace.registry.workspace, named)
     except DeploymentNotFound:
-        if _created(workspace, model, named, wanted or DeploymentConfig(), reason):
+        first = wanted or DeploymentConfig()
+        model.require_servable(trust=True if first.trust else None)
+        target(workspace, named).check(first.host, first.port)
+        if _created(workspace, model, named, first, reason):
             return _started(Deployment(workspace, named, target=target(workspace, named)), timeout, reason)
         with workspace.registry.read() as connection:  # another was faster to make it
             row = records.deployment(connection, workspace.registry.workspace, named)
@@ -74,6 +77,9 @@ def _changed(
     rollout = deployment.rollout
     if rollout is not None and rollout.active:
         raise RolloutInProgress(name=row.name, candidate=rollout.candidate_reference, state=str(rollout.state))
+    config = wanted or row.config
+    model.require_servable(trust=True if config.trust else None)
+    target.check(config.host, config.port)
     if wanted is not None:
         records.set_config(workspace.registry, row.name, wanted, reason)
     row = deployment.row

@@ -15,15 +15,41 @@ from modelyard.deployments.config import DeploymentConfig
 from modelyard.deployments.deployment import Deployment
 from modelyard.deployments.replica_process import serve
 from modelyard.deployments.targets.lock import ReplicaLock
+from modelyard.serving.replica import require_free
 
 
-def prepare(workspace: Workspace, reference: str, *, config: Mapping[str, Any] | None = None) -> Deployment:
-    """The deployment that is meant: one that exists, by its name, or a new one that follows an alias (``fraud@production``).
+def serve_here(
+    workspace: Workspace, reference: str, *, config: Mapping[str, Any] | None = None, watch_stdin: bool = False
+) -> None:
+    """Serves until SIGINT or SIGTERM, or until standard input closes where that is watched.
 
-    ``config`` replaces what the deployment has. Raises InvalidReference for a reference that no deployment can follow, AliasNotFound.
+    ``reference`` is a deployment that exists, by its name, or an alias that a new one shall follow (``fraud@production``). ``config`` replaces
+    what the deployment has. Raises InvalidReference for what no deployment can follow, AliasNotFound, Locked when its replica runs
+    already, PortInUse, AddressUnusable; then nothing has changed.
     """
-    asked = Reference.parse(reference)
+    name = Reference.parse(reference).name
     wanted = None if config is None else DeploymentConfig.parse(config)
+    replica = f"{name[:80]}-{uuid4().hex[:8]}"
+    with ReplicaLock(workspace.root / "deployments" / name, replica):
+        planned = wanted or _present(workspace, name) or DeploymentConfig()
+        require_free(planned.host, planned.port)
+        _prepare(workspace, reference, config, wanted)
+        records.set_state(workspace.registry, name, records.RUNNING, "served in the foreground")
+        serve(workspace, name, replica, watch_stdin=watch_stdin)
+
+
+def _present(workspace: Workspace, name: str) -> DeploymentConfig | None:
+    try:
+        return Deployment(workspace, name).config
+    except DeploymentNotFound:
+        return None
+
+
+def _prepare(
+    workspace: Workspace, reference: str, config: Mapping[str, Any] | None, wanted: DeploymentConfig | None
+) -> Deployment:
+    """The deployment that is meant, made when it is new."""
+    asked = Reference.parse(reference)
     if isinstance(asked.selector, Latest):
         try:
             found = Deployment(workspace, asked.name)
@@ -46,12 +72,3 @@ def prepare(workspace: Workspace, reference: str, *, config: Mapping[str, Any] |
     if wanted is not None:
         records.set_config(workspace.registry, made.name, DeploymentConfig.parse(settings))
     return made
-
-
-def serve_here(deployment: Deployment, *, watch_stdin: bool = False) -> None:
-    """Serves until SIGINT or SIGTERM, or until standard input closes where that is watched. Raises Locked, PortInUse, AddressUnusable."""
-    workspace, name = deployment.workspace, deployment.name
-    replica = f"{name[:80]}-{uuid4().hex[:8]}"
-    with ReplicaLock(workspace.root / "deployments" / name, replica):
-        records.set_state(workspace.registry, name, records.RUNNING, "served in the foreground")
-        serve(workspace, name, replica, watch_stdin=watch_stdin)

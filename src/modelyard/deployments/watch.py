@@ -61,6 +61,7 @@ class Watch:
         self._busy: Future[None] | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="monitor")
         self._in_vain: set[object] = set()
+        self._told = ""
         self.snapshot = Snapshot(name)
 
     def tick(self, row: DeploymentRow, live: int | None) -> bool:
@@ -71,7 +72,9 @@ class Watch:
             error = self._busy.exception()
             self._busy = None
             if error is not None:
-                _log.warning("monitoring of %s goes on after: %s", self._name, error)
+                if str(error) != self._told:  # once while it stays the same
+                    _log.warning("monitoring of %s goes on after: %s", self._name, error)
+                self._told = str(error)
                 self._monitor = None  # its memory may be ahead of what was kept
         moved = self._act(row, live)
         self._busy = self._executor.submit(self._process, row)

@@ -6,6 +6,7 @@ from modelyard.flavors.catalog import (
     flavor_of_files,
     format_of,
     known_flavors,
+    predicts,
     runs_code,
 )
 from modelyard.flavors.flavor import Flavor, Predictor
@@ -20,6 +21,7 @@ __all__ = [
     "format_of",
     "known_flavors",
     "may_run",
+    "predicts",
     "require_trust",
     "runs_code",
 ]

@@ -76,3 +76,11 @@ def format_of(name: str, facts: Mapping[str, Any]) -> str:
     flavor = flavor_named(name)
     form = FORMATS.get(str(facts.get("format")))
     return form.words if flavor is _FILES and form is not None else flavor.format
+
+
+def predicts(name: str, facts: Mapping[str, Any]) -> bool:
+    """Whether such a version becomes something that answers predictions; a file that no library loads does not."""
+    if flavor_named(name) is not _FILES:
+        return True
+    form = FORMATS.get(str(facts.get("format")))
+    return form is not None and form.loads and facts.get("file") is not None

@@ -105,6 +105,11 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
+def require_free(host: str, port: int) -> None:
+    """Raises PortInUse or AddressUnusable when a replica could not answer there now; port 0 is always free."""
+    _listen(host, port).close()
+
+
 def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65_535:  # the C library would cut it to sixteen bits in silence
         raise AddressUnusable(host=host, port=port, problem="a port is a number from 0 to 65535")

@@ -17,6 +17,7 @@ from modelyard.deployments.replica_records import FAILED, READY, ReplicaRow, rep
 from modelyard.deployments.targets.lock import holder
 from modelyard.deployments.targets.target import Running
 from modelyard.pipelines.process import Identity
+from modelyard.serving.replica import require_free
 
 _POLL = 0.05  # seconds
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -36,6 +37,10 @@ class LocalTarget:
         self._bound = until_parent_ends
         self.folder = workspace.root / "deployments" / name
         self.log = self.folder / "replica.log"
+
+    def check(self, host: str, port: int) -> None:
+        if self.running() is None:
+            require_free(host, port)
 
     def start(self, timeout: float = 60.0) -> Running:
         self.folder.mkdir(parents=True, exist_ok=True)

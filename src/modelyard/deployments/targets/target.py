@@ -17,6 +17,10 @@ class Running:
 class Target(Protocol):
     """Runs the replica of one deployment. Knows nothing of versions and rollouts: the agent in the replica does."""
 
+    def check(self, host: str, port: int) -> None:
+        """Raises what would keep a replica from starting there (PortInUse, AddressUnusable); called before anything is changed for it."""
+        ...
+
     def start(self, timeout: float) -> Running:
         """Starts the replica unless it runs; returns when it is ready to predict, at most ``timeout`` seconds later.
 
