@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 
 class Narrator:
@@ -15,16 +17,20 @@ class Narrator:
     def __init__(self, console: Console) -> None:
         self.console = console
 
+    @property
+    def width(self) -> int:
+        """How wide a table may be."""
+        return max(60, self.console.width - 6)
+
     def chapter(self, number: int, title: str) -> None:
         self.console.print(f"\n[bold]{number}. {title}[/bold]")
 
     def say(self, sentence: str) -> None:
-        self.console.print(f"   {sentence}", highlight=False, markup=False, soft_wrap=True)
+        self.console.print(Padding(Text(sentence), (0, 0, 0, 3)))
 
     def show(self, text: str) -> None:
         """Lines as they are, indented: a command's output, a table."""
-        for line in text.rstrip().splitlines():
-            self.console.print(f"     {line}", highlight=False, markup=False, soft_wrap=True)
+        self.console.print(Padding(Text(text.rstrip()), (0, 0, 0, 5)))
 
     @contextmanager
     def bar(self, words: str, total: int) -> Iterator[Progress]:

@@ -55,7 +55,7 @@ def lineage(model: Model) -> str:
     return "\n".join(lines)
 
 
-def versions(models: Sequence[Model]) -> str:
+def versions(models: Sequence[Model], width: int) -> str:
     return _table(
         ("version", "aliases", "months", "data", "commit", "build", "offline auc"),
         [
@@ -70,17 +70,19 @@ def versions(models: Sequence[Model]) -> str:
             )
             for model in models
         ],
+        width,
     )
 
 
-def ledger(rows: Sequence[LedgerRow]) -> str:
+def ledger(rows: Sequence[LedgerRow], width: int) -> str:
     return _table(
         ("#", "time", "what", "subject", "why"),
         [(row.sequence, moment(row.time), row.action, row.subject, row.reason) for row in rows],
+        width,
     )
 
 
-def drift(found: Measurement, features: Sequence[str]) -> str:
+def drift(found: Measurement, features: Sequence[str], width: int) -> str:
     """One line a month and version that served users."""
     rows = []
     for window in found.windows:
@@ -102,15 +104,15 @@ def drift(found: Measurement, features: Sequence[str]) -> str:
                 f"{quality.value:.3f}" if quality else "",
             )
         )
-    return _table(("month", "version", "flights", *features, "live auc"), rows)
+    return _table(("month", "version", "flights", *features, "live auc"), rows, width)
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> str:
     table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold", justify="left")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     text = io.StringIO()
-    Console(file=text, width=150, highlight=False, force_terminal=False).print(table)
+    Console(file=text, width=width, highlight=False, force_terminal=False).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())

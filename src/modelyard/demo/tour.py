@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ NAME = "flights-delay"
 BATCH = 20
 CALM = 1600  # flights a month that are replayed while nothing changes
 CANARY = 24_000  # at most so many while a canary is out; it decides by itself when it has seen enough
+TOLD = {"alias.move", "alias.rollback", "rollout.start", "rollout.abort", "alert.fire"}
 MONTHS = [
     "January",
     "February",
@@ -49,7 +51,7 @@ def tour(folder: Path, console: Console | None = None) -> None:
 
     What an earlier tour left in the folder is moved aside, not removed. Raises PathUnusable, ToolMissing.
     """
-    narrator = Narrator(console or Console(highlight=False))
+    narrator = Narrator(console or Console(highlight=False, width=None if sys.stdout.isatty() else 150))
     folder = folder.absolute()
     _stop_earlier(folder)
     earlier = repository.prepare(folder)
@@ -164,7 +166,7 @@ class _Tour:
         tell.say(
             "Drift of live traffic against the data that the live version was trained on, by month (PSI; * beyond its threshold):"
         )
-        tell.show(tables.drift(found, list(DRAWN)))
+        tell.show(tables.drift(found, list(DRAWN), tell.width))
         fired = [alert for alert in found.alerts if alert.fired is not None]
         for alert in fired:
             since = MONTHS[alert.since.month - 1] if alert.since else "?"
@@ -187,10 +189,10 @@ class _Tour:
         tell.show(tables.lineage(ws.model(f"{NAME}@production")))
         self._go_back(ws.model(f"{NAME}/1"))
         tell.say("Versions:")
-        tell.show(tables.versions(Model.list(ws, name=NAME)))
+        tell.show(tables.versions(Model.list(ws, name=NAME), tell.width))
         tell.say("The ledger of what was live:")
-        rows = [r for r in ws.history() if r.action.startswith(("alias.", "rollout.")) or r.action == "alert.fire"]
-        tell.show(tables.ledger(list(reversed(rows))))
+        rows = [row for row in ws.history() if row.action in TOLD]
+        tell.show(tables.ledger(list(reversed(rows)), tell.width))
         log = TrafficLog(ws.root / "deployments" / NAME / "traffic")
         picture = self.folder / "flights-delay.png"
         plot.draw(picture, plot.weekly_auc(log), self.found.windows, self.marks, DRAWN)
@@ -272,7 +274,7 @@ class _Tour:
             rollout = self.deployment.rollout
             assert rollout is not None  # noqa: S101
             key = (str(rollout.state), rollout.weight)
-            if key not in seen:
+            if key not in seen and rollout.state is not State.ABORTING:
                 seen.add(key)
                 share = f", {rollout.weight:.0%} of the traffic" if rollout.active and rollout.weight else ""
                 why = f": {rollout.reason}" if rollout.reason else ""
