@@ -26,11 +26,11 @@ class Narrator:
         self.console.print(f"\n[bold]{number}. {title}[/bold]")
 
     def say(self, sentence: str) -> None:
-        self.console.print(Padding(Text(sentence), (0, 0, 0, 3)))
+        self.console.print(Padding(Text(sentence), (0, 0, 0, 3), expand=False))
 
     def show(self, text: str) -> None:
         """Lines as they are, indented: a command's output, a table."""
-        self.console.print(Padding(Text(text.rstrip()), (0, 0, 0, 5)))
+        self.console.print(Padding(Text(text.rstrip()), (0, 0, 0, 5), expand=False))
 
     @contextmanager
     def bar(self, words: str, total: int) -> Iterator[Progress]:

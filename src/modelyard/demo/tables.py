@@ -77,9 +77,14 @@ def versions(models: Sequence[Model], width: int) -> str:
 def ledger(rows: Sequence[LedgerRow], width: int) -> str:
     return _table(
         ("#", "time", "what", "subject", "why"),
-        [(row.sequence, moment(row.time), row.action, row.subject, row.reason) for row in rows],
+        [(row.sequence, moment(row.time), row.action, row.subject, row.reason or _subject(row)) for row in rows],
         width,
     )
+
+
+def _subject(row: LedgerRow) -> str:
+    candidate = row.after.get("candidate") if isinstance(row.after, dict) else None
+    return f"version {candidate} goes out" if candidate else ""
 
 
 def drift(found: Measurement, features: Sequence[str], width: int) -> str:

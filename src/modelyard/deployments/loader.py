@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from modelyard.client.workspace import Workspace
-from modelyard.core.errors import Unavailable
+from modelyard.core.errors import Locked, Unavailable
 from modelyard.core.names import ModelName
 from modelyard.core.references import Number, Reference
 from modelyard.serving.routes import Served
@@ -38,7 +38,7 @@ class _Attempt:
 class Loader:
     """The versions that are loaded, being loaded, or could not be.
 
-    A machine that says no (:class:`Unavailable`, ``OSError``) is asked up to :data:`ATTEMPTS` times before it counts as a problem; anything else
+    A machine that says no (:class:`Unavailable`, :class:`Locked`, ``OSError``) is asked up to :data:`ATTEMPTS` times before it counts as a problem; anything else
     is one at once. Whatever failed is tried again, ever more rarely, as long as it is wanted.
     """
 
@@ -91,5 +91,5 @@ class Loader:
         attempt.again = now + timedelta(seconds=min(300.0, self._delay * 2**attempt.tries))
         told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         _log.warning("version %d cannot be loaded (attempt %d): %s", number, attempt.tries, told)
-        if attempt.tries >= ATTEMPTS or not isinstance(error, Unavailable | OSError):
+        if attempt.tries >= ATTEMPTS or not isinstance(error, Unavailable | Locked | OSError):
             attempt.problem = told.splitlines()[0][:1000]
