@@ -145,6 +145,9 @@ class Agent:
                 continue
             if row.pid == self._row.pid or Identity.of(row.pid) is None:
                 close(self._registry, row, f"process {row.pid} ended without a goodbye")
+                release_lease(
+                    self._registry, self._name, row.id
+                )  # its rollout goes on now, not when the lease runs out
 
     def tick(self) -> float:
         """One round; the seconds until the next. Never raises: what fails is logged, once while it stays the same."""

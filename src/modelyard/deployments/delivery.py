@@ -8,7 +8,7 @@ from typing import Any
 
 from modelyard.client.model import Model
 from modelyard.client.workspace import Workspace
-from modelyard.core.errors import DeploymentNotFound, DeploymentTaken, ModelyardError, RolloutInProgress
+from modelyard.core.errors import AliasMoved, DeploymentNotFound, DeploymentTaken, ModelyardError, RolloutInProgress
 from modelyard.core.names import ModelName
 from modelyard.core.references import Number, Reference
 from modelyard.deployments import records, rollout_records
@@ -107,8 +107,12 @@ def _created(workspace: Workspace, model: Model, name: ModelName, config: Deploy
 
 def _point(workspace: Workspace, config: DeploymentConfig, model: Model, expected: int, reason: str) -> None:
     told = reason or "the first version of a deployment"
-    reference = Reference(ModelName(model.name), Number(model.version))
-    workspace.promote(reference, to=config.alias, expected=expected, reason=told)
+    name = ModelName(model.name)
+    try:
+        workspace.promote(Reference(name, Number(model.version)), to=config.alias, expected=expected, reason=told)
+    except AliasMoved:
+        if workspace.registry.aliases("model", name).get(config.alias) != model.version:
+            raise  # to another version: that is for people to decide
 
 
 def _started(deployment: Deployment, timeout: float, reason: str) -> Deployment:

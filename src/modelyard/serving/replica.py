@@ -44,6 +44,7 @@ class Replica:
         self._server = _Server(config)
         self._thread: Thread | None = None
         self._lock = Lock()
+        self._running = False
         self._ended = False
 
     @property
@@ -52,7 +53,11 @@ class Replica:
         return f"http://{host}:{self.port}"
 
     def run(self) -> None:
-        """Serves until it is stopped; SIGTERM and SIGINT stop it when this is the main thread."""
+        """Serves until it is stopped; SIGTERM and SIGINT stop it when this is the main thread. Returns at once when it was stopped before."""
+        with self._lock:
+            if self._ended:
+                return
+            self._running = True
         try:
             self._server.run(sockets=[self._socket])
         finally:
@@ -75,7 +80,7 @@ class Replica:
         thread = self._thread
         if thread is not None and thread is not current_thread():
             thread.join(timeout)
-        elif thread is None and not self._server.started:  # never served: let the address go
+        elif thread is None and not self._running:  # never served: let the address go
             self._end()
 
     def _end(self) -> None:
