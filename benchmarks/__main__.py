@@ -5,7 +5,11 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ALL = {"registry": HERE / "registry" / "embedded.py", "serving": HERE / "serving" / "throughput.py"}
+ALL = {
+    "deployments": HERE / "deployments" / "analysis_errors.py",
+    "registry": HERE / "registry" / "embedded.py",
+    "serving": HERE / "serving" / "throughput.py",
+}
 
 
 def main() -> int:

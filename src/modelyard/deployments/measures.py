@@ -5,8 +5,8 @@ Looking often
     really broken reaches it within a few requests, and the looks of a whole rollout together stay below a false alarm in a hundred.
     The quality is looked at only when the labelled sample has grown by half, at most ``max_looks`` times, each at the level
     ``(1 - confidence) / max_looks`` (Bonferroni). That holds whatever the dependence between looks and however traffic comes, makes early looks
-    stricter than a single one would be, and costs little: on growing samples the joint level is near the nominal one
-    (``benchmarks/analysis_errors.py``).
+    stricter than a single one would be, and costs little: on growing samples the joint level stays below the nominal one
+    (``benchmarks/deployments/analysis_errors.py``).
 """
 
 from __future__ import annotations
