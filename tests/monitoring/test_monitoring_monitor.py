@@ -19,7 +19,7 @@ from modelyard.monitoring.memory import Kept, MemoryRecords, Records
 from modelyard.monitoring.monitor import Monitor, Progress, Reference
 from modelyard.monitoring.quality import Measured
 from modelyard.monitoring.records import RegistryRecords
-from modelyard.monitoring.windows import Window
+from modelyard.monitoring.windows import Cut, Window
 from modelyard.profiles.profile import Profile
 from modelyard.registry.schema import alerts as alert_rows
 from modelyard.registry.schema import ledger as ledger_rows
@@ -116,6 +116,20 @@ def test_a_log_read_in_any_portions_gives_the_same_windows_and_alerts(records: R
     assert _shown(transitions) == _shown(whole.transitions) == ["fire drift temp v1", "resolve drift temp v1"]
     for one, other in zip(monitor.windows, whole.windows, strict=True):
         assert one == replace(other, means=one.means)
+
+
+@pytest.mark.parametrize("cut", ["hour", "day", "week", "month", "rows:100"])
+@pytest.mark.parametrize("when", [datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)])
+def test_an_impossible_time_in_the_log_costs_its_record_and_nothing_else(cut: str, when: datetime) -> None:
+    fine = [*day(0), *day(1)]
+    config = replace(CONFIG, window=Cut.parse(cut))
+    expected = Monitor(ListLog(fine), references, config, MemoryRecords())
+    expected.process(finish=True)
+    wrong = [replace(fine[0], event_time=when), replace(fine[0], event_time=when, time=when)]
+    monitor = Monitor(ListLog([*fine, *wrong]), references, config, MemoryRecords())
+    monitor.process(finish=True)
+    assert [replace(w, means={}) for w in monitor.windows] == [replace(w, means={}) for w in expected.windows]
+    assert monitor.skipped == 2
 
 
 class DiesAfter:

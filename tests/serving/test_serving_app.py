@@ -191,6 +191,8 @@ BAD = {
     "overflowing number": ("POST", INFER, b'{"inputs":[{"name":"distance","datatype":"FP64","shape":[1],"data":[1e999]},{"name":"carrier","datatype":"BYTES","shape":[1],"data":["UA"]}]}', {}, 422, "InvalidRequest", "'distance'"),
     "ids of the wrong length": ("POST", INFER, v2(1, parameters={"ids": ["a", "b"]}), {}, 422, "InvalidRequest", "'ids'"),
     "ids are no list": ("POST", INFER, v2(1, parameters={"ids": "a"}), {}, 422, "InvalidRequest", "'ids'"),
+    "event time in a year without end": ("POST", INFER, v2(1, parameters={"event_time": "9999-12-31T00:00Z"}), {}, 422, "InvalidRequest", "'event_time'"),
+    "event time before computers": ("POST", INFER, v2(1, parameters={"event_time": "0001-01-01T00:00Z"}), {}, 422, "InvalidRequest", "'event_time'"),
     "event time": ("POST", INFER, v2(1, parameters={"event_time": "noon"}), {}, 422, "InvalidRequest", "'event_time'"),
     "routing key": ("POST", INFER, v2(1, parameters={"routing_key": 7}), {}, 422, "InvalidRequest", "'routing_key'"),
     "unknown parameter": ("POST", INFER, v2(1, parameters={"idz": []}), {}, 422, "InvalidRequest", "'idz'"),

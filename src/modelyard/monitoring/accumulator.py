@@ -10,7 +10,7 @@ from typing import Any
 from modelyard.monitoring.labels import LabelJoin
 from modelyard.monitoring.windows import Cut, Tally
 from modelyard.profiles.profile import Profile
-from modelyard.serving.records import LabelRecord, PredictionRecord
+from modelyard.serving.records import LabelRecord, PredictionRecord, plausible
 
 Key = tuple[int, datetime]
 """Version and start of a window."""
@@ -27,7 +27,8 @@ class WindowAccumulator:
     ``reference`` gives the profile whose bins a version is counted into, or ``None``. A window of time closes when an
     event at or after its end (and ``lateness``) was seen, of any version; a window of rows when it is full. An event
     time more than a day ahead of its arrival closes nothing: one request with a wrong year must not end all windows.
-    Records of a window that was dropped are counted in ``late`` and otherwise ignored.
+    Records of a window that was dropped are counted in ``late`` and otherwise ignored; what nothing can be made of, such
+    as an event time of the year 9999, in ``skipped``: whatever is in the log, the rest of it is measured.
 
     Windows of time do not depend on the order or the portions of the records. Windows of rows follow the order of arrival.
     """
@@ -46,6 +47,7 @@ class WindowAccumulator:
         self.dirty: set[Key] = set()
         self.watermark: datetime | None = None
         self.late = 0
+        self.skipped = 0
         self._reference = reference
         self._dropped: dict[int, datetime] = {}
         self._filling: dict[int, Key] = {}  # windows of rows: the open one of each version
@@ -61,6 +63,9 @@ class WindowAccumulator:
             if isinstance(record, LabelRecord):
                 for identity, value in zip(record.ids, record.values, strict=False):
                     changed |= self.join.label(identity, record.time, value)
+                continue
+            if not (plausible(record.time) and plausible(record.event_time)):
+                self.skipped += 1
                 continue
             key = self._key(record)
             if key is None:

@@ -83,6 +83,11 @@ class Monitor:
         """The alerts that are pending or firing, or were, by rule, subject and version."""
         return sorted((a for a in self._alerts.values() if a.state != "clear"), key=lambda alert: alert.key)
 
+    @property
+    def skipped(self) -> int:
+        """The predictions and labels of the log that nothing could be made of."""
+        return self._accumulator.skipped
+
     def process(self, finish: bool = False) -> Progress:
         """Reads the log to its end and measures what has closed; with ``finish`` all open windows close and all labels
         that are to come have come. Raises what the log or the records raise; calling again then goes on."""

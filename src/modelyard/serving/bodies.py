@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from modelyard.core.errors import BodyTooLarge, InvalidBody, InvalidRequest, UnsupportedContent
+from modelyard.serving.records import EARLIEST, LATEST, plausible
 
 # Above this the event loop would stand still for milliseconds while it parses.
 _LARGE = 256 * 1024
@@ -95,9 +96,14 @@ def ids_of(value: Any, field: str = "ids") -> tuple[str, ...]:
 
 
 def time_of(value: Any, field: str) -> datetime:
-    """An ISO 8601 instant; without a zone it is UTC, as in the data. Raises :class:`InvalidRequest`."""
+    """An ISO 8601 instant that is :func:`plausible`; without a zone it is UTC, as in the data. Raises :class:`InvalidRequest`."""
     try:
         when = datetime.fromisoformat(value)
-        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+        when = when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
     except (ValueError, TypeError, OverflowError):
         raise InvalidRequest(problem=f"{field!r} must be a time such as 2026-03-01T12:00:00Z") from None
+    if not plausible(when):
+        raise InvalidRequest(
+            problem=f"{field!r} is {value[:40]!r}; it must be from {EARLIEST.year} on and before {LATEST.year}"
+        )
+    return when

@@ -12,6 +12,15 @@ from modelyard.serving.routes import Role
 
 Label = float | int | str | bool
 
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+"""Live traffic speaks of times from ``EARLIEST`` on and before ``LATEST``; anything else is a slip of the pen."""
+
+
+def plausible(when: datetime) -> bool:
+    """Whether an instant is one that traffic can speak of, and so one that windows can be cut around."""
+    return EARLIEST <= when < LATEST
+
 
 @dataclass(frozen=True, slots=True)
 class PredictionRecord:
