@@ -13,6 +13,7 @@ from typing import Any
 
 from modelyard.client.model import Model
 from modelyard.client.workspace import Workspace
+from modelyard.core.errors import InvalidInput
 from modelyard.core.names import ModelName
 from modelyard.core.references import Reference
 from modelyard.core.tags import Tags
@@ -33,6 +34,8 @@ def register(
     Without a path it returns None, and registering a name twice changes nothing.
     """
     workspace = Workspace()
+    if path is None and (version or tags or properties or metrics or description):
+        raise InvalidInput(message=f"a version of {name!r} needs its files: give path=, or use save() for a live model")
     if path is None:
         workspace.registry.claim("model", ModelName(name))
         return None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from modelyard.store import Manifest, Store
@@ -17,6 +19,7 @@ class Cache:
     def __init__(self, root: Path, store: Store) -> None:
         self._root = root
         self._store = store
+        self._fallback: Path | None = None
 
     def folder(self, manifest: Manifest) -> Path:
         """A folder that holds just the files of the manifest, verified now. Do not write into it."""
@@ -26,7 +29,7 @@ class Cache:
         half = place.with_name(f"{place.name}.{uuid.uuid4().hex}")
         try:
             self._store.materialize(manifest, half)
-            _put_in_place(half, place)
+            self._put_in_place(manifest, half, place)
         finally:
             shutil.rmtree(half, ignore_errors=True)
         return place
@@ -39,22 +42,32 @@ class Cache:
         except OSError:
             pass
         # A yard on a read-only disk still loads: its entries then live as long as the machine's temporary folder.
-        fallback = Path(tempfile.gettempdir()) / f"modelyard-cache-{os.getuid()}"
-        fallback.mkdir(mode=0o700, exist_ok=True)
-        return fallback
+        if self._fallback is None:
+            self._fallback = _private_folder()
+        return self._fallback
 
-
-def _put_in_place(half: Path, place: Path) -> None:
-    for _ in range(3):
-        try:
-            half.replace(place)
-        except OSError:  # another process was first, or the old entry is damaged: move it away and try again
-            old = place.with_name(f"{place.name}.{uuid.uuid4().hex}")
+    def _put_in_place(self, manifest: Manifest, half: Path, place: Path) -> None:
+        for _ in range(3):
             try:
-                place.replace(old)
+                half.replace(place)
             except OSError:
-                continue
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            return
-    half.replace(place)
+                if self._store.verify_tree(manifest, place):  # another was faster, and may be reading from it already
+                    return
+                old = place.with_name(f"{place.name}.{uuid.uuid4().hex}")
+                with suppress(OSError):
+                    place.replace(old)
+                    shutil.rmtree(old, ignore_errors=True)
+            else:
+                return
+        half.replace(place)
+
+
+def _private_folder() -> Path:
+    """A folder that only this user can write: what is verified there stays as it is."""
+    wanted = Path(tempfile.gettempdir()) / f"modelyard-cache-{os.getuid()}"
+    with suppress(FileExistsError):
+        wanted.mkdir(mode=0o700)
+    status = wanted.lstat()
+    if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022:
+        return wanted
+    return Path(tempfile.mkdtemp(prefix="modelyard-cache-"))

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from modelyard.core.clock import to_text
 from modelyard.core.digests import Digest
+from modelyard.core.errors import InvalidReference
+from modelyard.core.names import AliasName, LabelName, ModelName
+from modelyard.core.references import Alias, Label, Number, Reference, Selector
 from modelyard.core.tags import Tags, tags_to_write
 from modelyard.registry import LedgerRow, VersionRow
 from modelyard.store import Manifest
@@ -184,10 +187,34 @@ class Entry:
         }
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and isinstance(other, Entry) and other.row.id == self.row.id
+        return type(other) is type(self) and isinstance(other, Entry) and other._key == self._key
 
     def __hash__(self) -> int:
-        return hash((type(self), self.row.id))
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        return (self.workspace.yard_id, self.row.id)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.reference!r}, digest={self.row.digest[:19]!r})"
+
+
+def reference_of(name: str, version: int | None, label: str | None, alias: str | None) -> Reference:
+    """The one version that these arguments name. Raises InvalidReference when they contradict each other."""
+    chosen: list[Selector] = []
+    if version is not None:
+        if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+            raise InvalidReference(
+                reference=f"{name}/{version}", problem=f"{version!r} is not a version number (1, 2, 3 …)"
+            )
+        chosen.append(Number(version))
+    if label is not None:
+        chosen.append(Label(LabelName(label)))
+    if alias is not None:
+        chosen.append(Alias(AliasName(alias)))
+    if not chosen:
+        return Reference.parse(name)
+    if len(chosen) > 1:
+        raise InvalidReference(reference=name, problem="give one of version, label and alias, not several")
+    return Reference(ModelName(name), chosen[0])

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelyard.client.entry import Entry
+from modelyard.client.entry import Entry, reference_of
 from modelyard.client.registration import Inputs
 from modelyard.core.digests import Digest
-from modelyard.core.errors import InvalidReference, NotServable
-from modelyard.core.names import AliasName, LabelName, ModelName
-from modelyard.core.references import Alias, Label, Number, Reference, Selector
+from modelyard.core.errors import NotServable
+from modelyard.core.names import ModelName
 from modelyard.core.tags import Tags, tags_to_match
 
 if TYPE_CHECKING:
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 class Model(Entry):
     """An immutable version of a model.
 
-    ``Model(workspace, name)`` gets the newest version; ``version=``, ``label=`` or ``alias=`` choose another. With ``tags`` or
-    ``properties`` alone it gets the newest version that matches them; together with a version, a filter that does not match raises
+    ``Model(workspace, name)`` gets the newest version; ``version=``, ``label=`` or ``alias=`` choose another. With ``tags``
+    alone it gets the newest version that matches them; together with a version, a filter that does not match raises
     FilterMismatch. ``name`` may also be a whole reference, such as ``"fraud@production"``.
     """
 
@@ -40,9 +39,8 @@ class Model(Entry):
         label: str | None = None,
         alias: str | None = None,
     ) -> None:
-        reference = _reference(name, version, label, alias)
         self.workspace = workspace
-        self.row = workspace.registry.version("model", reference, tags_to_match(tags))
+        self.row = workspace.registry.version("model", reference_of(name, version, label, alias), tags_to_match(tags))
 
     @staticmethod
     def register(
@@ -157,22 +155,3 @@ class Model(Entry):
     def to_json(self) -> dict[str, Any]:
         signature = self.signature
         return {**super().to_json(), "signature": None if signature is None else signature.to_json()}
-
-
-def _reference(name: str, version: int | None, label: str | None, alias: str | None) -> Reference:
-    chosen: list[Selector] = []
-    if version is not None:
-        if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-            raise InvalidReference(
-                reference=f"{name}/{version}", problem=f"{version!r} is not a version number (1, 2, 3 …)"
-            )
-        chosen.append(Number(version))
-    if label is not None:
-        chosen.append(Label(LabelName(label)))
-    if alias is not None:
-        chosen.append(Alias(AliasName(alias)))
-    if not chosen:
-        return Reference.parse(name)
-    if len(chosen) > 1:
-        raise InvalidReference(reference=name, problem="give one of version, label and alias, not several")
-    return Reference(ModelName(name), chosen[0])

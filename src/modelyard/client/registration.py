@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelyard.core.digests import canonical_json
+from modelyard.core.errors import InvalidInput, InvalidReference
 from modelyard.core.names import Kind, LabelName, ModelName
 from modelyard.core.references import Reference
-from modelyard.core.tags import Tags, tags_to_write
+from modelyard.core.tags import Tags, is_text, tags_to_write
 from modelyard.registry import NewVersion, VersionRow
 from modelyard.registry.notes import finite
 from modelyard.store.files import Progress
@@ -48,7 +49,9 @@ def card(
     properties: Tags | None = None,
     metrics: Mapping[str, float] | None = None,
 ) -> Card:
-    """Raises InvalidName, InvalidTag, InvalidMetric."""
+    """Raises InvalidName, InvalidTag, InvalidMetric, InvalidInput for a description that is not text."""
+    if description is not None and not (isinstance(description, str) and is_text(description)):
+        raise InvalidInput(message=f"a description is text, and {description!r} is not")
     return Card(
         name=ModelName(name),
         label=None if label is None else LabelName(label),
@@ -76,12 +79,15 @@ def register_path(
     from modelyard.store.tree import tree_of
 
     tree_of(path)  # a missing or unusable path is refused before anything is stored
-    made_from = tuple(_input(workspace, item) for item in inputs)
+    listed = [inputs] if isinstance(inputs, str) else inputs
+    made_from = tuple(dict.fromkeys(_input(workspace, item) for item in listed))
     if flavor is None and kind == "model":
         from modelyard.flavors import flavor_of_files
 
         name, found = flavor_of_files(path)
         flavor = {"name": name, **found}
+    if signature is None and reference_data is not None:
+        signature = _signature(None, reference_data)
     facts: dict[str, Any] = {"single": path.is_file(), "flavor": dict(flavor or {"name": "data"})}
     if signature is not None:
         facts["signature"] = signature.to_json()
@@ -172,5 +178,7 @@ def _input(workspace: Workspace, item: Any) -> tuple[str, VersionRow]:
     role, wanted = item if isinstance(item, tuple | list) and len(item) == 2 else ("training", item)
     row = getattr(wanted, "row", None)
     if isinstance(row, VersionRow):
+        if wanted.workspace.yard_id != workspace.yard_id:
+            raise InvalidReference(reference=row.reference, problem=f"it is of the yard at {wanted.workspace.root}")
         return str(role), row
     return str(role), workspace.registry.version("dataset", Reference.parse(wanted))

@@ -17,9 +17,9 @@ from modelyard.client.model import Model
 from modelyard.core.clock import Clock, SystemClock, parse_when
 from modelyard.core.errors import InvalidReference
 from modelyard.core.names import AliasName, Kind, ModelName
-from modelyard.core.references import Alias, Number, Reference
+from modelyard.core.references import Alias, Latest, Reference
 from modelyard.core.tags import Tags, tags_to_match
-from modelyard.registry import ANY, AliasMove, LedgerRow, Registry
+from modelyard.registry import AliasMove, LedgerRow, Registry
 from modelyard.store.files import Progress
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ class Workspace:
             yard.create(root, self.clock)
         self._yard = yard.open_yard(root)
         self.root = self._yard.root
+        self.yard_id = self._yard.id
         self.store = self._yard.store
-        self.actor = actor or os.environ.get("MODELYARD_USER") or getpass.getuser()
+        self.actor = actor or os.environ.get("MODELYARD_USER") or _user()
         self.cache = Cache(self.root / "cache", self.store)
         self.registry = Registry(
             self._yard.database, workspace="default", actor=self.actor, clock=self.clock, read_file=self.store.read
@@ -227,11 +228,15 @@ class Workspace:
         if subject is None:
             return self.registry.history(kind=kind, limit=limit)
         reference = Reference.parse(subject)
-        if isinstance(reference.selector, Number | Alias):
-            row_kind: Kind = "dataset" if kind == "dataset" else "model"
-            self._find(row_kind, reference, None, None)
-            return self.registry.history(kind=row_kind, subject=str(reference), limit=limit)
-        return self.registry.history(kind=kind, name=reference.name, limit=limit)
+        row_kind: Kind = "dataset" if kind == "dataset" else "model"
+        if isinstance(reference.selector, Latest):
+            found = self.registry.history(kind=kind, name=reference.name, limit=limit)
+            if not found:
+                self.registry.require(row_kind, reference.name)
+            return found
+        row = self._find(row_kind, reference, None, None)
+        exact = str(reference) if isinstance(reference.selector, Alias) else row.reference
+        return self.registry.history(kind=row_kind, subject=exact, limit=limit)
 
     def check(self, *, read: bool = False) -> CheckReport:
         """What is wrong with the yard; with ``read`` every stored byte is read and verified."""
@@ -247,10 +252,12 @@ class Workspace:
         parsed, wanted = Reference.parse(reference), tags_to_match(tags)
         return self.registry.version(kind, parsed, wanted, None if at is None else self.when(at))
 
-    def _expected(self, expected: int | str | None) -> int:
+    def _expected(self, expected: int | str | None) -> int | None:
         if expected is None:
-            return ANY
+            return None
         if isinstance(expected, int):
+            if expected < 0:
+                raise InvalidReference(reference=expected, problem="expected is a version number, or 0 for nowhere yet")
             return expected
         return self.registry.version("model", Reference.parse(expected)).number
 
@@ -261,6 +268,13 @@ class Workspace:
     def _dataset(self, row: Any) -> Dataset:
         found: Dataset = Dataset._of(self, row)
         return found
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user number without a name, as containers have
+        return f"uid-{os.getuid()}"
 
 
 def _alias(reference: str | Reference) -> tuple[ModelName, AliasName]:

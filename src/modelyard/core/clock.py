@@ -9,8 +9,15 @@ from typing import Protocol
 
 from modelyard.core.errors import InvalidTime
 
-_AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)\w*\s+ago")
-_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+_UNITS = {
+    1: ("s", "sec", "second", "seconds"),
+    60: ("m", "min", "minute", "minutes"),
+    3600: ("h", "hour", "hours"),
+    86400: ("d", "day", "days"),
+    604800: ("w", "week", "weeks"),
+}
+_SECONDS = {word: seconds for seconds, words in _UNITS.items() for word in words}
+_AGO = re.compile(rf"(\d{{1,12}}(?:\.\d{{1,6}})?)\s*({'|'.join(_SECONDS)})\s+ago")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -65,9 +72,9 @@ def parse_when(text: datetime | date | str, now: datetime) -> datetime:
     word = text.strip().lower()
     if word == "now":
         return now
-    if ago := _AGO.fullmatch(word):
-        return now - timedelta(seconds=float(ago[1]) * _SECONDS[ago[2]])
     try:
+        if ago := _AGO.fullmatch(word):
+            return now - timedelta(seconds=float(ago[1]) * _SECONDS[ago[2]])
         return datetime.fromisoformat(text.strip()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidTime(text=text) from None

@@ -214,13 +214,6 @@ class RolloutNotFound(NotFound):
     sentence = "deployment {name!r} has no rollout under way; start one with: modelyard deploy MODEL/VERSION"
 
 
-class ReferenceProfileMissing(NotFound):
-    sentence = (
-        "{reference} was registered without reference data, so there is nothing to compare live traffic with; "
-        "register a version with reference_data="
-    )
-
-
 class RouteNotFound(NotFound):
     sentence = "there is nothing at {path}; GET / says what this replica serves"
 

@@ -60,6 +60,15 @@ def _pairs(tags: Any, what: str) -> Iterable[tuple[str, str | None]]:
             raise InvalidTag(what=what, key=item, problem="it is neither a key nor a pair of key and value")
 
 
+def is_text(value: str) -> bool:
+    """Whether the value can be written down: a lone surrogate cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _key(key: Any, what: str) -> str:
     if not isinstance(key, str):
         raise InvalidTag(what=what, key=key, problem=f"the key is a {type(key).__name__}, not text")
@@ -72,6 +81,8 @@ def _key(key: Any, what: str) -> str:
 def _value(key: Any, value: Any, what: str) -> str:
     if not isinstance(value, str):
         raise InvalidTag(what=what, key=key, problem=f"the value {value!r} is a {type(value).__name__}, not text")
+    if not is_text(value):
+        raise InvalidTag(what=what, key=key, problem="the value is not valid Unicode text")
     if len(value) > VALUE_LIMIT:
         raise InvalidTag(
             what=what, key=key, problem=f"the value has {len(value)} characters, {VALUE_LIMIT} are the most"

@@ -41,8 +41,8 @@ class Measurement:
 def monitored(deployment: Deployment, *, finish: bool = False) -> Measurement:
     """What is measured by now. While a replica runs, its agent measures; otherwise the rest of the traffic log is read here.
 
-    With ``finish`` the windows that are still open are measured as if they had ended. Raises Locked when a replica runs meanwhile,
-    ReferenceProfileMissing never: a version without reference data has quality and errors, but no drift.
+    With ``finish`` the windows that are still open are measured as if they had ended. A version without reference data has quality and
+    errors, but no drift. Raises Locked when a replica runs meanwhile and ``finish`` is asked for.
     """
     workspace, row = deployment.workspace, deployment.row
     kept = RegistryRecords(workspace.registry, row.name)

@@ -23,9 +23,6 @@ from modelyard.registry.versions import VersionRow, alias_number
 Facts = Callable[[int], Mapping[str, Any]]
 """Everything known of a version number, for gates: ``metrics``, ``tags``, ``provenance`` …"""
 
-ANY = -1
-"""The value of ``expected`` that accepts any present position; 0 stands for "points nowhere yet"."""
-
 
 @dataclass(frozen=True)
 class AliasMove:
@@ -44,16 +41,16 @@ def move(
     version: VersionRow,
     alias: AliasName,
     *,
-    expected: int,
+    expected: int | None,
     reason: str,
     evidence: Any,
     facts: Facts,
     action: str = "alias.move",
     check_gates: bool = True,
 ) -> AliasMove:
-    """Points ``alias`` at ``version``. Raises AliasMoved when it is not where ``expected`` says, GateRefused when a gate does not hold."""
+    """Points ``alias`` at ``version``. ``expected`` is where it must be now: a number, 0 for nowhere yet, None for anywhere. Raises AliasMoved when it is not where ``expected`` says, GateRefused when a gate does not hold."""
     current = alias_number(tx.connection, version.model_id, alias)
-    if expected != ANY and (current or 0) != expected:
+    if expected is not None and (current or 0) != expected:
         raise AliasMoved(
             name=version.name,
             alias=alias,
@@ -115,7 +112,7 @@ def number_at(
 ) -> int:
     """Where the alias pointed at an instant. Raises AliasNotFound when it pointed nowhere then."""
     newest = _moves(connection, workspace, kind, name, alias, ledger_table.c.time <= to_micros(when), limit=1)
-    if not newest or newest[0].after is None:
+    if not newest:
         raise AliasNotFound(kind=kind, name=name, alias=alias, found=f"none of that name at {when.isoformat()}")
     return int(newest[0].after["version"])
 

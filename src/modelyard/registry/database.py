@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from modelyard.core.errors import CorruptYard, Locked, ModelyardError, YardUnwritable
@@ -70,17 +71,19 @@ class Database:
 
 def _engine(path: Path) -> Engine:
     if os.access(path.parent, os.W_OK):
-        url = f"sqlite:///{path}"
+        url = URL.create("sqlite", database=str(path))
     else:
-        # WAL needs to write beside the database even to read it; immutable says that nobody can.
-        url = f"sqlite:///file:{path}?mode=ro&immutable=1&uri=true"
+        # Without its log beside it nobody writes the database, and nobody can: then it may be read without locks.
+        immutable = not path.with_name(path.name + "-wal").exists()
+        place = f"file:{quote(str(path))}?mode=ro{'&immutable=1' if immutable else ''}"
+        url = URL.create("sqlite", database=place, query={"uri": "true"})
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver must not begin transactions by itself
         cursor = connection.cursor()
-        if "immutable" not in url:
+        if url.database == str(path):
             cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")  # a version that was acknowledged survives a power cut
         cursor.execute("PRAGMA foreign_keys=ON")

@@ -9,7 +9,8 @@
 Names lead into the facts of the version: ``metrics``, ``tags``, ``properties``, ``number``, ``label``, ``flavor``, ``size``, ``provenance``; ``alias`` leads to
 the same facts of the version that the alias points to now. A name that leads nowhere is *unknown*; a comparison with unknown is unknown;
 ``and``, ``or`` and ``not`` follow Kleene's three-valued logic; a gate holds only when it is true, so unknown never promotes. One exception is
-defined: when the alias points nowhere yet, a comparison with ``alias`` holds, because there is nothing to be worse than.
+defined: when the alias points nowhere yet, a comparison of something known with ``alias`` decides nothing, nor does its opposite, because there is
+nothing to be worse than; a gate in which nothing else decides holds.
 
 The syntax is the part of Python's own that :data:`_ALLOWED` lists, read with :mod:`ast` and never executed.
 """
@@ -38,6 +39,7 @@ _COUNT: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
 }  # fmt: skip
 _LENGTH_LIMIT = 4000
+_DEPTH_LIMIT = 60
 
 
 class _Unknown:
@@ -52,8 +54,16 @@ class _Nothing:
         return "nothing yet"
 
 
+class _Vacuous:
+    """The truth of a comparison with what is not there yet."""
+
+    def __repr__(self) -> str:
+        return "nothing to compare with yet"
+
+
 UNKNOWN = _Unknown()
 NOTHING = _Nothing()
+VACUOUS = _Vacuous()
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,8 @@ def parse(expression: str) -> ast.expr:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         column = getattr(error, "offset", None) or len(expression) + 1
         raise InvalidGate(expression=expression, column=column, problem="it is not an expression") from None
+    if _depth(tree) > _DEPTH_LIMIT:
+        raise InvalidGate(expression=expression[:60], column=1, problem="it is nested too deeply")
     for node in ast.walk(tree):
         column = getattr(node, "col_offset", 0) + 1
         if not isinstance(node, _ALLOWED):
@@ -99,8 +111,9 @@ def evaluate(expression: str, facts: Mapping[str, Any]) -> GateResult:
         words = f"{ast.unparse(clause)} is {_say(answer)}"
         found = [f"{ast.unparse(n)} is {_say(_value(n, facts))}" for n in _paths(clause)]
         told.append((answer, words + (f" ({', '.join(found)})" if found else "")))
-    passed = all(answer is True for answer in answers)
-    return GateResult(expression, passed, "; ".join(words for answer, words in told if passed or answer is not True))
+    passed = all(answer is True or answer is VACUOUS for answer in answers)
+    failed = [words for answer, words in told if answer is not True and answer is not VACUOUS]
+    return GateResult(expression, passed, "; ".join(failed or [words for _, words in told]))
 
 
 def _say(value: Any) -> str:
@@ -132,7 +145,7 @@ def _value(node: ast.AST, facts: Mapping[str, Any]) -> Any:
             return found is not NOTHING and found is not UNKNOWN and found is not None
         case ast.UnaryOp(op=ast.Not(), operand=inner):
             found = _value(inner, facts)
-            return not found if isinstance(found, bool) else UNKNOWN
+            return not found if isinstance(found, bool) else found if found is VACUOUS else UNKNOWN
         case ast.UnaryOp(operand=inner):
             return _count(operator.sub, 0, _value(inner, facts))
         case ast.BinOp(left=left, op=sign, right=right):
@@ -149,16 +162,16 @@ def _value(node: ast.AST, facts: Mapping[str, Any]) -> Any:
 def _step(holder: Any, key: Any) -> Any:
     if holder is NOTHING or holder is UNKNOWN:
         return holder
-    if isinstance(holder, Mapping) and key in holder:
+    if isinstance(holder, Mapping) and isinstance(key, str) and key in holder:
         found = holder[key]
         return NOTHING if key == "alias" and found is None else found
     return UNKNOWN
 
 
 def _count(rule: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
-    for value in (left, right):
-        if value is NOTHING:
-            return NOTHING
+    for missing in (UNKNOWN, NOTHING):
+        if left is missing or right is missing:
+            return missing
     try:
         return rule(left, right)
     except (TypeError, ZeroDivisionError, OverflowError):
@@ -166,10 +179,10 @@ def _count(rule: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
 
 
 def _compare(rule: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
-    if left is NOTHING or right is NOTHING:
-        return True
     if left is UNKNOWN or right is UNKNOWN:
         return UNKNOWN
+    if left is NOTHING or right is NOTHING:
+        return VACUOUS
     try:
         return bool(rule(left, right))
     except TypeError:
@@ -177,7 +190,20 @@ def _compare(rule: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
 
 
 def _join(every: bool, answers: list[Any]) -> Any:
-    """Kleene's ``and`` (every) or ``or``: the deciding value wins, else unknown if any is not a truth value, else the other."""
+    """Kleene's ``and`` (every) or ``or``: the deciding value wins, else unknown if any is not a truth value, else the other.
+
+    What is vacuous decides nothing beside something that does; alone it stays vacuous.
+    """
     if any(answer is (not every) for answer in answers):
         return not every
-    return every if all(answer is every for answer in answers) else UNKNOWN
+    rest = [answer for answer in answers if answer is not VACUOUS]
+    if any(answer is not every for answer in rest):
+        return UNKNOWN
+    return every if rest and (every or len(rest) == len(answers)) else VACUOUS
+
+
+def _depth(tree: ast.AST) -> int:
+    deepest, level = 0, [tree]
+    while level:
+        deepest, level = deepest + 1, [child for node in level for child in ast.iter_child_nodes(node)]
+    return deepest

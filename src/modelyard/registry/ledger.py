@@ -7,6 +7,7 @@ rewrite the whole of it. Order is the sequence number, never the clock.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, insert, select
 
 from modelyard.core.clock import from_micros, to_micros, to_text
 from modelyard.core.digests import canonical_json
+from modelyard.core.errors import InvalidInput
 from modelyard.registry.schema import ledger
 
 GENESIS = "0" * 64
@@ -55,7 +57,7 @@ def append(connection: Connection, when: datetime, **facts: Any) -> LedgerRow:
         "sequence": head.sequence + 1 if head else 1,
         "time": time,
         "previous": head.hash if head else GENESIS,
-        **facts,
+        **{key: _plain(value) for key, value in facts.items()},
     }
     row["hash"] = _hash(row)
     connection.execute(insert(ledger).values(**row))
@@ -83,6 +85,14 @@ def broken_rows(connection: Connection) -> Iterator[str]:
         if _hash(row) != row["hash"]:
             yield f"ledger row {row['sequence']} ({row['action']} {row['subject']}) was changed after it was written"
         previous, expected = row["hash"], row["sequence"] + 1
+
+
+def _plain(value: Any) -> Any:
+    """The value as the database will give it back, so that its hash is the same then. Raises InvalidInput for what is not JSON."""
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(message=f"the ledger keeps JSON, and this is not: {error}") from None
 
 
 def _hash(row: dict[str, Any]) -> str:

@@ -12,10 +12,11 @@ from sqlalchemy import Connection, func, select
 
 from modelyard.core.clock import Clock, to_text
 from modelyard.core.digests import Digest
+from modelyard.core.errors import InvalidReference
 from modelyard.core.names import AliasName, Kind, ModelName
 from modelyard.core.references import Alias, Number, Reference
 from modelyard.registry import aliases, ledger, notes, schema, versions
-from modelyard.registry.aliases import ANY, AliasMove, Facts
+from modelyard.registry.aliases import AliasMove, Facts
 from modelyard.registry.database import Database
 from modelyard.registry.ledger import LedgerRow
 from modelyard.registry.transaction import Transaction
@@ -60,7 +61,10 @@ class Registry:
     ) -> VersionRow:
         """The version that is meant, now or (for an alias) at an instant. See :func:`versions.find`."""
         with self.read() as connection:
-            if at is not None and isinstance(reference.selector, Alias):
+            if at is not None:
+                if not isinstance(reference.selector, Alias):
+                    problem = "only an alias points elsewhere at another time; write name@alias"
+                    raise InvalidReference(reference=str(reference), problem=problem)
                 versions.model_id(connection, self.workspace, kind, reference.name)
                 number = aliases.number_at(
                     connection, self.workspace, kind, reference.name, reference.selector.value, at
@@ -136,7 +140,7 @@ class Registry:
         reference: Reference,
         alias: AliasName,
         *,
-        expected: int = ANY,
+        expected: int | None = None,
         reason: str = "",
         evidence: Mapping[str, Any] | None = None,
     ) -> AliasMove:
@@ -153,7 +157,7 @@ class Registry:
         alias: AliasName,
         *,
         to: int | None = None,
-        expected: int = ANY,
+        expected: int | None = None,
         reason: str = "",
         evidence: Mapping[str, Any] | None = None,
     ) -> AliasMove:
@@ -162,10 +166,9 @@ class Registry:
         Raises NoEarlierVersion, AliasMoved, VersionNotFound.
         """
         with self.begin() as tx:
-            owner = versions.model_id(tx.connection, self.workspace, kind, name)
             versions.find(tx.connection, self.workspace, kind, Reference(name, Alias(alias)), NO_FILTER)
             before = aliases.trail(tx.connection, self.workspace, kind, name, alias)
-            number = to or aliases.earlier(tx.connection, self.workspace, kind, name, alias)
+            number = aliases.earlier(tx.connection, self.workspace, kind, name, alias) if to is None else to
             version = versions.find(tx.connection, self.workspace, kind, Reference(name, Number(number)), NO_FILTER)
             return aliases.move(
                 tx,
@@ -176,7 +179,7 @@ class Registry:
                 evidence=evidence,
                 facts=self._facts_reader(tx.connection, kind, version),
                 action="alias.rollback",
-                check_gates=number not in before or owner != version.model_id,
+                check_gates=number not in before,
             )
 
     def set_gates(self, kind: Kind, name: ModelName, alias: AliasName, expressions: list[str]) -> None:

@@ -229,7 +229,7 @@ def _number_of(connection: Connection, kind: Kind, name: str, owner: int, select
             return value
         case Label(value):
             found = _numbered(connection, owner, versions.c.label == value)
-            if found is None and value.isascii() and value.isdigit():  # Azure's id, fraud:3
+            if found is None and value.isascii() and value.isdigit() and len(value) <= 18:  # Azure's id, fraud:3
                 found = _numbered(connection, owner, versions.c.number == int(value))
             if found is None:
                 labelled = select(versions.c.label).where(versions.c.model_id == owner, versions.c.label.is_not(None))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -31,10 +31,6 @@ class Objects(Protocol):
         """The length of the object in bytes, or None when it is missing."""
         ...
 
-    def names(self) -> Iterator[str]:
-        """Every name, in no order."""
-        ...
-
     def settle(self) -> None:
         """Makes everything put so far durable."""
         ...
@@ -47,18 +43,16 @@ class FolderObjects:
         self.root = root
         self._temporary = temporary
         self._unsettled: set[Path] = set()
+        self._lock, self._settling = threading.Lock(), threading.Lock()
 
     def _path(self, name: str) -> Path:
         return self.root / name[:2] / name
 
     def put(self, name: str, data: bytes | memoryview) -> bool:
         path = self._path(name)
-        try:
-            # A file of another length is the leftover of a damaged disk: the name says what the bytes must be, so write again.
-            if path.stat().st_size == len(data):
-                return False
-        except (FileNotFoundError, NotADirectoryError):
-            pass
+        if self._holds(path, data):
+            self._note(path.parent)  # whoever wrote it may not have settled it yet
+            return False
         try:
             self._temporary.mkdir(parents=True, exist_ok=True)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +68,7 @@ class FolderObjects:
                 half.unlink(missing_ok=True)
         except OSError as error:
             raise YardUnwritable(path=self.root, problem=error.strerror or str(error)) from error
-        self._unsettled.add(path.parent)
+        self._note(path.parent)
         return True
 
     def get(self, name: str) -> bytes:
@@ -86,18 +80,25 @@ class FolderObjects:
         except FileNotFoundError:
             return None
 
-    def names(self) -> Iterator[str]:
-        if self.root.is_dir():
-            for shelf in self.root.iterdir():
-                for path in shelf.iterdir():
-                    yield path.name
-
     def settle(self) -> None:
         # A rename is durable once its folder is; the new shelf itself is an entry of the root.
-        folders = {*self._unsettled, *([self.root] if self._unsettled else [])}
-        self._unsettled.clear()
-        for folder in folders:
-            _sync_folder(folder)
+        with self._settling:  # who comes second must not return before what the first took is durable
+            with self._lock:
+                folders, self._unsettled = self._unsettled, set()
+            for folder in {*folders, *([self.root] if folders else [])}:
+                _sync_folder(folder)
+
+    def _note(self, folder: Path) -> None:
+        with self._lock:
+            self._unsettled.add(folder)
+
+    @staticmethod
+    def _holds(path: Path, data: bytes | memoryview) -> bool:
+        """Whether the very bytes are there. A damaged object under the right name is written anew: the name says what it must be."""
+        try:
+            return path.stat().st_size == len(data) and path.read_bytes() == data
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.core.digests import Digest
-from modelyard.core.errors import PathUnusable, TargetExists, TargetUnwritable
+from modelyard.core.errors import PathEmpty, PathMissing, PathUnusable, TargetExists, TargetUnwritable
 from modelyard.store.files import FileDigest, Files, Progress
 from modelyard.store.folder import FolderObjects
 from modelyard.store.manifest import Manifest, ManifestFile
@@ -67,11 +67,11 @@ class Store:
         """Whether ``folder`` holds just these files with just these bytes; reads all of them."""
         try:
             found = {file.name: file.source for file in tree_of(folder)}
-        except (PathUnusable, OSError):
+            if found.keys() != {file.path for file in manifest.files}:
+                return False
+            return all(_sha256(found[file.path]) == file.digest for file in manifest.files)
+        except (PathUnusable, PathEmpty, PathMissing, OSError):
             return False
-        if found.keys() != {file.path for file in manifest.files}:
-            return False
-        return all(_sha256(found[file.path]) == file.digest for file in manifest.files)
 
     def _put_file(self, file: TreeFile, progress: Progress | None) -> ManifestFile:
         try:
@@ -91,9 +91,10 @@ class Store:
         path = target / file.path
         half = path.with_name(f".{uuid.uuid4().hex}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            # resolve() follows the links that are there and takes the rest as it is, so this comes before a folder is made
             if not path.parent.resolve().is_relative_to(target.resolve()):
                 raise PathUnusable(path=path, problem="a link leads out of the target folder")
+            path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with half.open("wb") as out:
                     for chunk in self.files.iterate(file.digest, file.path):
