@@ -179,6 +179,26 @@ def test_with_the_registry_down_it_keeps_serving(
         until(lambda: number(engine) == 2, agent)
 
 
+def test_a_rollout_that_cannot_be_stepped_does_not_stop_the_monitor(
+    yard: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*of: object) -> bool:
+        raise OverflowError("int too large to convert to float")
+
+    looks: list[object] = []
+    with agent_of(yard) as (agent, engine):
+        until(lambda: number(engine) == 1, agent)
+        monkeypatch.setattr(agent._stepper, "tick", broken)
+        monkeypatch.setattr(agent.watch, "tick", lambda row, live: looks.append(live) or False)
+        for _ in range(3):
+            agent.tick()
+        assert looks == [1, 1, 1]
+        monkeypatch.setattr(agent.watch, "tick", broken)
+        for _ in range(3):
+            agent.tick()
+    assert [text.partition(":")[0] for text in caplog.messages] == ["the rollout waits", "monitoring waits"]
+
+
 def test_a_stable_version_that_cannot_be_loaded_leaves_the_last_good_one_serving(yard: Workspace) -> None:
     def read(wanted: int) -> Served:
         if wanted == 2:

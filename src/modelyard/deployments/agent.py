@@ -16,6 +16,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Event, Thread
 
 from modelyard.client.workspace import Workspace
@@ -42,6 +43,7 @@ from modelyard.serving.routes import Routes, Served
 _log = logging.getLogger(__name__)
 _BEAT = timedelta(seconds=2)
 """A replica with no news reports this often."""
+_SERVING = "serving goes on with what is loaded; the registry says"
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Agent:
         self.watch = Watch(workspace, name)
         self._ending = Event()
         self._thread: Thread | None = None
-        self._told = ""
+        self._told: dict[str, str] = {}
         now = workspace.clock.now()
         self._row = ReplicaRow(
             id=engine.replica,
@@ -154,10 +156,20 @@ class Agent:
         try:
             seconds = self._round()
         except Exception as error:  # noqa: BLE001 - serving must go on whatever happens to the registry
-            self._tell(f"{type(error).__name__}: {error}")
+            self._tell(_SERVING, f"{type(error).__name__}: {error}")
             return self._desired.row.config.tick_seconds if self._desired else 2.0
-        self._tell("")
+        self._tell(_SERVING, "")
         return seconds
+
+    def _try(self, what: str, work: Callable[[], bool]) -> bool:
+        """Whether the work changed anything; it did not when it failed, which is told."""
+        try:
+            changed = work()
+        except Exception as error:  # noqa: BLE001 - what fails is tried again at the next tick, and the rest goes on
+            self._tell(what, f"{type(error).__name__}: {error}")
+            return False
+        self._tell(what, "")
+        return changed
 
     def _run(self) -> None:
         while not self._ending.is_set():
@@ -173,8 +185,10 @@ class Agent:
             if not take_lease(self._registry, self._name, self._row.id, max(10.0, 5 * desired.row.config.tick_seconds)):
                 self.watch.release()
                 break
-            changed = self._stepper.tick()
-            if not (self.watch.tick(desired.row, desired.stable) or changed):
+            # each on its own: a rollout that cannot be measured must not keep an alert from rolling back
+            changed = self._try("the rollout waits", self._stepper.tick)
+            moved = self._try("monitoring waits", partial(self.watch.tick, desired.row, desired.stable))
+            if not (moved or changed):
                 break
         tick = desired.row.config.tick_seconds
         # while something is being loaded, look soon
@@ -229,10 +243,11 @@ class Agent:
             raise DeploymentNotFound(name=self._name, found="none")
         return load(self._workspace, self._desired.row.model, number, self._desired.row.config.trust)
 
-    def _tell(self, problem: str) -> None:
-        if problem != self._told:
+    def _tell(self, what: str, problem: str) -> None:
+        """Logs what became of ``what``, when it is news."""
+        if problem != self._told.get(what, ""):
             if problem:
-                _log.warning("serving goes on with what is loaded; the registry says: %s", problem)
+                _log.warning("%s: %s", what, problem)
             else:
-                _log.info("the registry answers again")
-            self._told = problem
+                _log.info("no longer: %s", what)
+            self._told[what] = problem
