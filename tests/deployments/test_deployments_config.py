@@ -16,7 +16,7 @@ FULL: dict[str, Any] = {
     "alias": "blue",
     "tick_seconds": 0.5,
     "trust": True,
-    "rollout": {"strategy": "direct", "steps": [0.2, 1]},
+    "rollout": {"strategy": "direct", "steps": [0.2, 0.9]},
     "analysis": {"metric": "auc", "margin": 0.01, "max_prediction_shift": 0.3, "on_inconclusive": "abort"},
     "monitor": {"on_alert": "rollback", "window": "hour", "alerts": [{"on": "errors", "above": 0.1}]},
 }
@@ -58,7 +58,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "ticks that are not a number": ({"tick_seconds": float("nan")}, "deployment.tick_seconds is nan"),
     "steps that shrink": ({"rollout": {"steps": [0.5, 0.1]}}, "deployment.rollout.steps is [0.5, 0.1]"),
     "no steps": ({"rollout": {"steps": []}}, "deployment.rollout.steps is []"),
-    "steps in per cent": ({"rollout": {"steps": [10, 50]}}, "growing shares above 0 and up to 1"),
+    "steps in per cent": ({"rollout": {"steps": [10, 50]}}, "growing shares between 0 and 1"),
+    "a step without a stable version": ({"rollout": {"steps": [0.5, 1.0]}}, "at 1 nothing is left to compare with"),
     "a strategy of no kind": ({"rollout": {"strategy": "blue-green"}}, "'canary' or 'direct'"),
     "a table that is none": ({"rollout": 3}, "it must be a table: [deployment.rollout]"),
     "a metric of no kind": ({"analysis": {"metric": "f1"}}, "one of none, auc, accuracy"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from modelyard.core.errors import (
     RolloutStopped,
     TargetUnwritable,
 )
-from modelyard.deployments import Deployment, all_deployments, deploy
+from modelyard.deployments import Deployment, all_deployments, deploy, foreground
 from modelyard.deployments.rollout import State
 from modelyard.deployments.targets.target import Running
 from modelyard.serving.records import LabelRecord
@@ -252,3 +253,35 @@ def test_labels_that_cannot_be_written_are_not_forgotten_in_silence(yard: Worksp
     (folder / "traffic").write_text("a file where the folder should be")
     with pytest.raises(TargetUnwritable):
         deployment.add_labels(["a"], [1])
+
+
+def test_a_port_that_is_asked_for_changes_nothing_else(
+    yard: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish = {"alias": "live", "analysis": {"metric": "auc"}, "monitor": {"on_alert": "rollback"}}
+    before = out(yard, "fraud/1", config=wish).config
+    after = out(yard, "fraud/1", port=8123).config
+    assert after == replace(before, port=8123), "outside a project it is the deployment's own config"
+
+    (tmp_path / "modelyard.toml").write_text('[project]\nmodel = "spam"\n[deployment]\nalias = "eu"\n')
+    assert out(yard, "fraud/1", port=8124).config == replace(before, port=8124), "the project is of another model"
+    made = out(yard, "spam/1", port=8125).config
+    assert (made.alias, made.port) == ("eu", 8125), "the project is of this model"
+    with pytest.raises(InvalidConfig, match="0 to 65535"):
+        out(yard, "fraud/1", port=70000)
+
+
+def test_a_port_for_a_replica_in_the_foreground_changes_nothing_else(
+    yard: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[str] = []
+    monkeypatch.setattr(foreground, "serve", lambda workspace, name, *_, **__: served.append(name))
+    before = out(yard, "fraud/1", config={"alias": "live", "analysis": {"metric": "auc"}}).config
+    (tmp_path / "modelyard.toml").write_text('[project]\nmodel = "spam"\n[deployment]\nalias = "eu"\nport = 1\n')
+    foreground.serve_here(yard, "fraud", port=0)
+    assert Deployment(yard, "fraud").config == replace(before, port=0)
+    yard.promote("spam/1", to="eu")
+    foreground.serve_here(yard, "spam", port=0)
+    made = Deployment(yard, "spam").config
+    assert (made.alias, made.port) == ("eu", 0), "a new one follows the wish of its project"
+    assert served == ["fraud", "spam"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -46,7 +46,7 @@ def deploy(
     from modelyard.deployments import deploy as deploy_version
 
     found = workspace()
-    made = deploy_version(found, reference, name, config=_config(port), reason=reason)
+    made = deploy_version(found, reference, name, port=port, reason=reason)
     running = made.rollout
     if wait and running is not None and running.active:
         for row in made.watch():
@@ -120,7 +120,7 @@ def serve(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    serve_here(workspace(), reference, config=_config(port), watch_stdin=until_stdin_closes)
+    serve_here(workspace(), reference, port=port, watch_stdin=until_stdin_closes)
 
 
 def stop(name: Name, reason: Reason = "") -> None:
@@ -184,15 +184,3 @@ def rollout_text(row: RolloutRow) -> str:
     """One line on where a rollout stands."""
     share = f" with {row.weight:.0%} of the traffic" if row.active and row.weight else ""
     return f"{row.candidate_reference}: {row.state}{share}" + (f" ({row.reason})" if row.reason else "")
-
-
-def _config(port: int | None) -> dict[str, Any] | None:
-    """The project's own wish, with the port that was asked for; None leaves what the deployment has."""
-    if port is None:
-        return None
-    from pathlib import Path
-
-    from modelyard.pipelines import find_project
-
-    project = find_project(Path.cwd())
-    return {**(project.deployment if project else {}), "port": port}

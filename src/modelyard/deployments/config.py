@@ -12,7 +12,7 @@
 
     [deployment.rollout]
     strategy = "canary"         # or "direct": load everywhere, then move the alias, without sharing traffic
-    steps = [0.1, 0.25, 0.5]    # shares of traffic, growing
+    steps = [0.1, 0.25, 0.5]    # shares of traffic, growing, between 0 and 1
 
     [deployment.analysis]       # see modelyard.deployments.analysis.AnalysisRule
     metric = "auc"
@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import pairwise
 from math import isfinite
 from typing import Any
@@ -40,7 +40,8 @@ METRICS = ("none", "auc", "accuracy", "log_loss", "brier", "rmse", "mae")
 
 @dataclass(frozen=True)
 class RolloutConfig:
-    """``strategy`` is ``canary`` or ``direct``; ``steps`` are the candidate's shares of traffic, 0 to 1, growing."""
+    """``strategy`` is ``canary`` or ``direct``; ``steps`` are the candidate's shares of traffic, growing, and
+    below 1: the stable version needs some to be compared with."""
 
     strategy: str = "canary"
     steps: tuple[float, ...] = (0.1, 0.25, 0.5)
@@ -91,6 +92,15 @@ class DeploymentConfig:
             analysis=AnalysisRule(**analysis),
             monitor=_monitor(_table(table, "monitor", path), path, check_settings),
         )
+
+    def at_port(self, port: int | None) -> DeploymentConfig:
+        """The same with another port; the same for None. Raises InvalidConfig."""
+        if port is None:
+            return self
+        holds, words = _RULES["port"]
+        if not holds(port):
+            raise _wrong("the call", "deployment.port", port, words)
+        return replace(self, port=port)
 
     def to_json(self) -> dict[str, Any]:
         document = asdict(self)
@@ -150,7 +160,7 @@ def _named(kind: Callable[[str], Any]) -> Callable[[Any], bool]:
 
 
 def _grows(value: Any) -> bool:
-    share = _number(0, 1, open_low=True)
+    share = _number(0, 1, open_low=True, open_high=True)
     if not isinstance(value, list | tuple) or not value or not all(share(step) for step in value):
         return False
     return all(a < b for a, b in pairwise(value))
@@ -165,7 +175,10 @@ _RULES: dict[str, Rule] = {
     "tick_seconds": (_number(0.05, 3600), "seconds from 0.05 to 3600"),
     "trust": (lambda v: isinstance(v, bool), "true or false"),
     "strategy": (lambda v: v in ("canary", "direct"), "'canary' or 'direct'"),
-    "steps": (_grows, "a list of growing shares above 0 and up to 1, such as [0.1, 0.25, 0.5]"),
+    "steps": (
+        _grows,
+        "a list of growing shares between 0 and 1, such as [0.1, 0.25, 0.5]; at 1 nothing is left to compare with",
+    ),
     "metric": (lambda v: v in METRICS, "one of " + ", ".join(METRICS)),
     "margin": (_number(0, _MOST), "a number that is not negative"),
     "confidence": (_number(0.5, 1, open_low=True, open_high=True), "a number between 0.5 and 1"),

@@ -27,6 +27,7 @@ def deploy(
     name: str | None = None,
     *,
     config: DeploymentConfig | Mapping[str, Any] | None = None,
+    port: int | None = None,
     wait: bool = False,
     timeout: float = 60.0,
     reason: str = "",
@@ -39,19 +40,19 @@ def deploy(
     live already is left alone.
 
     ``name`` is the model's unless given. ``config`` is that of ``[deployment]`` in the project's ``modelyard.toml`` here unless given; a new ``host`` or ``port``
-    takes effect at the next start of the replica. ``timeout`` is how many seconds the replica may take to be ready.
+    takes effect at the next start of the replica. ``port`` is changed in that config, else in what the deployment has, and nothing else is. ``timeout`` is how many seconds the replica may take to be ready.
 
     Raises what ``workspace.model`` raises, InvalidConfig, GateRefused, ReplicaFailed, RolloutInProgress, DeploymentTaken, and with ``wait``
     RolloutStopped.
     """
     model = workspace.model(reference)
-    wanted = _config(config, model)
+    wanted = _config(config, model.name)
     named = ModelName(name or (wanted.name if wanted else None) or model.name)
     try:
         with workspace.registry.read() as connection:
             row = records.deployment(connection, workspace.registry.workspace, named)
     except DeploymentNotFound:
-        first = wanted or DeploymentConfig()
+        first = (wanted or DeploymentConfig()).at_port(port)
         model.require_servable(trust=True if first.trust else None)
         target(workspace, named).check(first.host, first.port)
         if _created(workspace, model, named, first, reason):
@@ -60,7 +61,7 @@ def deploy(
             row = records.deployment(connection, workspace.registry.workspace, named)
     if row.model != model.name:
         raise DeploymentTaken(name=named, model=row.model, asked=model.name)
-    return _changed(workspace, row, model, wanted, target(workspace, named), wait, timeout, reason)
+    return _changed(workspace, row, model, wanted, port, target(workspace, named), wait, timeout, reason)
 
 
 def _changed(
@@ -68,6 +69,7 @@ def _changed(
     row: records.DeploymentRow,
     model: Model,
     wanted: DeploymentConfig | None,
+    port: int | None,
     target: Target,
     wait: bool,
     timeout: float,
@@ -77,11 +79,11 @@ def _changed(
     rollout = deployment.rollout
     if rollout is not None and rollout.active:
         raise RolloutInProgress(name=row.name, candidate=rollout.candidate_reference, state=str(rollout.state))
-    config = wanted or row.config
+    config = (wanted or row.config).at_port(port)
     model.require_servable(trust=True if config.trust else None)
     target.check(config.host, config.port)
-    if wanted is not None:
-        records.set_config(workspace.registry, row.name, wanted, reason)
+    if config != row.config:
+        records.set_config(workspace.registry, row.name, config, reason)
     row = deployment.row
     with workspace.registry.read() as connection:
         stable = records.stable_number(connection, workspace.registry.workspace, row)
@@ -125,12 +127,15 @@ def _started(deployment: Deployment, timeout: float, reason: str) -> Deployment:
     return deployment
 
 
-def _config(config: DeploymentConfig | Mapping[str, Any] | None, model: Model) -> DeploymentConfig | None:
-    if isinstance(config, DeploymentConfig):
-        return config
-    if config is not None:
-        return DeploymentConfig.parse(config, "config")
+def project_config(model: str) -> DeploymentConfig | None:
+    """The ``[deployment]`` of the project here; None when it has none, or is about another model. Raises InvalidConfig."""
     project = find_project(Path.cwd())
-    if project is None or not project.deployment or project.model not in (None, model.name):
+    if project is None or not project.deployment or project.model not in (None, model):
         return None
     return DeploymentConfig.parse(project.deployment, str(project.path))
+
+
+def _config(config: DeploymentConfig | Mapping[str, Any] | None, model: str) -> DeploymentConfig | None:
+    if config is None or isinstance(config, DeploymentConfig):
+        return config or project_config(model)
+    return DeploymentConfig.parse(config, "config")
