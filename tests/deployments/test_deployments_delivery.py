@@ -153,10 +153,44 @@ def test_a_gate_that_refuses_the_first_version_leaves_nothing(yard: Workspace) -
 
 
 def test_a_replica_that_does_not_come_up_leaves_a_stopped_deployment(yard: Workspace) -> None:
-    with pytest.raises(ReplicaFailed, match=r"port 80 is taken; its log is in replica\.log"):
+    with pytest.raises(ReplicaFailed, match=r"port 80 is taken .*; its log is in replica\.log"):
         deploy(yard, "fraud/1", target=Broken)
     assert Deployment(yard, "fraud").row.state == "stopped"
     assert out(yard, "fraud/1").row.state == "running", "and the next deploy starts it"
+
+
+class Interrupted(NoProcess):
+    def start(self, timeout: float) -> Running:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("target", "error"), [(Broken, ReplicaFailed), (Interrupted, KeyboardInterrupt)])
+def test_a_first_replica_that_does_not_come_up_takes_its_alias_back(
+    yard: Workspace, target: type[NoProcess], error: type[BaseException]
+) -> None:
+    yard.promote("fraud/1", to="production")
+    with pytest.raises(error) as raised:
+        deploy(yard, "fraud/2", target=target)
+    assert yard.model("fraud@production").version == 1
+    assert actions(yard)[-1] == "alias.rollback"
+    assert yard.history()[0].reason.startswith("its first replica did not come up: ")
+    if error is ReplicaFailed:
+        assert "fraud@production is at version 1 again" in str(raised.value)
+    assert Deployment(yard, "fraud").row.state == "stopped"
+
+
+def test_a_first_replica_that_does_not_come_up_leaves_an_alias_that_was_not_moved(yard: Workspace) -> None:
+    yard.promote("fraud/1", to="production")
+    yard.promote("fraud/2", to="production")
+    with pytest.raises(ReplicaFailed) as raised:
+        deploy(yard, "fraud/2", target=Broken)
+    assert yard.model("fraud@production").version == 2
+    assert "fraud@production" not in str(raised.value)
+
+
+def test_an_alias_that_cannot_go_back_is_named_in_the_error(yard: Workspace) -> None:
+    with pytest.raises(ReplicaFailed, match="fraud@production points at version 1; it pointed nowhere before"):
+        deploy(yard, "fraud/1", target=Broken)
 
 
 def test_a_name_that_serves_another_model_is_taken(yard: Workspace) -> None:

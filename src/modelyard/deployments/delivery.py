@@ -8,7 +8,7 @@ from typing import Any
 
 from modelyard.client.model import Model
 from modelyard.client.workspace import Workspace
-from modelyard.core.errors import AliasMoved, DeploymentNotFound, DeploymentTaken, ModelyardError, RolloutInProgress
+from modelyard.core.errors import AliasMoved, DeploymentNotFound, DeploymentTaken, ReplicaFailed, RolloutInProgress
 from modelyard.core.names import ModelName
 from modelyard.core.references import Number, Reference
 from modelyard.deployments import records, rollout_records
@@ -35,7 +35,8 @@ def deploy(
 ) -> Deployment:
     """Puts a version behind an endpoint, and returns its deployment.
 
-    The first time: the alias moves to the version (through its gates) and a replica starts; it is ready on return. After that: a rollout
+    The first time: the alias moves to the version (through its gates) and a replica starts; it is ready on return. When it does not
+    come up, the alias goes back, unless it pointed nowhere before. After that: a rollout
     starts and goes on by itself; with ``wait`` this returns when it is done. A replica that is not running is started. A version that is
     live already is left alone.
 
@@ -55,8 +56,11 @@ def deploy(
         first = (wanted or DeploymentConfig()).at_port(port)
         model.require_servable(trust=True if first.trust else None)
         target(workspace, named).check(first.host, first.port)
-        if _created(workspace, model, named, first, reason):
-            return _started(Deployment(workspace, named, target=target(workspace, named)), timeout, reason)
+        before = _position(workspace, model, first)
+        moved = before != model.version and _point(workspace, first, model, before or 0, reason)
+        if records.create_deployment(workspace.registry, named, ModelName(model.name), first):
+            made = Deployment(workspace, named, target=target(workspace, named))
+            return _started(made, model.version, timeout, reason, moved_from=before if moved else model.version)
         with workspace.registry.read() as connection:  # another was faster to make it
             row = records.deployment(connection, workspace.registry.workspace, named)
     if row.model != model.name:
@@ -88,8 +92,8 @@ def _changed(
     with workspace.registry.read() as connection:
         stable = records.stable_number(connection, workspace.registry.workspace, row)
     if stable is None:  # the alias is new to this deployment: nothing to roll out from
-        _point(workspace, row.config, model, 0, reason)
-        stable = model.version
+        moved = _point(workspace, row.config, model, 0, reason)
+        return _started(deployment, model.version, timeout, reason, moved_from=None if moved else model.version)
     deployment.start(timeout, reason)
     if stable == model.version:
         return deployment
@@ -100,31 +104,54 @@ def _changed(
     return deployment
 
 
-def _created(workspace: Workspace, model: Model, name: ModelName, config: DeploymentConfig, reason: str) -> bool:
-    current = workspace.registry.aliases("model", ModelName(model.name)).get(config.alias)
-    if current != model.version:
-        _point(workspace, config, model, current or 0, reason)
-    return records.create_deployment(workspace.registry, name, ModelName(model.name), config)
+def _position(workspace: Workspace, model: Model, config: DeploymentConfig) -> int | None:
+    return workspace.registry.aliases("model", ModelName(model.name)).get(config.alias)
 
 
-def _point(workspace: Workspace, config: DeploymentConfig, model: Model, expected: int, reason: str) -> None:
+def _point(workspace: Workspace, config: DeploymentConfig, model: Model, expected: int, reason: str) -> bool:
+    """Moves the alias to the version; False when another has just done so."""
     told = reason or "the first version of a deployment"
-    name = ModelName(model.name)
     try:
-        workspace.promote(Reference(name, Number(model.version)), to=config.alias, expected=expected, reason=told)
+        version = Reference(ModelName(model.name), Number(model.version))
+        workspace.promote(version, to=config.alias, expected=expected, reason=told)
     except AliasMoved:
-        if workspace.registry.aliases("model", name).get(config.alias) != model.version:
+        if _position(workspace, model, config) != model.version:
             raise  # to another version: that is for people to decide
+        return False
+    return True
 
 
-def _started(deployment: Deployment, timeout: float, reason: str) -> Deployment:
+def _started(deployment: Deployment, version: int, timeout: float, reason: str, moved_from: int | None) -> Deployment:
+    """Starts the first replica. When it does not come up, the deployment is stopped and the alias goes back to ``moved_from``; from None
+    there is no way back, so the error says where it is. ``moved_from`` is ``version`` when the alias was there already."""
     try:
         deployment.start(timeout, reason)
-    except ModelyardError as error:
+    except BaseException as error:  # ^C, too, must not leave behind what never served
+        why = str(error) or "interrupted"
         # what never came up is not wanted; the next deploy starts it again
-        records.set_state(deployment.workspace.registry, deployment.name, records.STOPPED, str(error))
+        records.set_state(deployment.workspace.registry, deployment.name, records.STOPPED, why)
+        told = _retreat(deployment, version, moved_from, why)
+        if told and isinstance(error, ReplicaFailed):
+            raise ReplicaFailed(name=error.name, problem=f"{error.problem} ({told})", log=error.log) from error
         raise
     return deployment
+
+
+def _retreat(deployment: Deployment, version: int, moved_from: int | None, why: str) -> str:
+    """Takes the first move of the alias back; what to tell people about it, or nothing when it was never moved."""
+    registry, row = deployment.workspace.registry, deployment.row
+    with registry.read() as connection:
+        now = records.stable_number(connection, registry.workspace, row)
+    if now != version or moved_from == version:  # somebody has decided meanwhile, or it was not moved here
+        return ""
+    if moved_from is None:
+        return f"{row.subject} points at version {now}; it pointed nowhere before"
+    try:
+        told = f"its first replica did not come up: {why}"
+        registry.roll_back_alias("model", row.model, row.alias, to=moved_from, expected=now, reason=told)
+    except AliasMoved:
+        return ""
+    return f"{row.subject} is at version {moved_from} again"
 
 
 def project_config(model: str) -> DeploymentConfig | None:
