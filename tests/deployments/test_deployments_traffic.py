@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelyard.deployments.analysis import AnalysisRule, Phase
+from modelyard.deployments.measures import quality, shift
 from modelyard.deployments.traffic import Window, WindowReader
 from modelyard.serving.records import LabelRecord, PredictionRecord
 from modelyard.serving.traffic_log import TrafficLog
@@ -56,6 +61,17 @@ def test_the_last_label_of_an_id_counts() -> None:
     window = Window(1, 2, NOON)
     window.feed([asked(["a"]), told(["a"], 0), told(["a"], 1)])
     assert list(window.stable.truth) == [1]
+
+
+@pytest.mark.parametrize("number", [10**400, float("inf"), [1]])
+def test_a_number_that_nobody_can_calculate_with_costs_its_row_only(number: Any) -> None:
+    window = Window(1, 2, NOON)
+    strange = replace(asked(["a", "b"]), outputs={"label": [1, 1], "probability": [number]})
+    window.feed([strange, asked(["c"]), told(["a"], number), told(["b", "c"], 1, 1)])
+    assert list(window.stable.truth) == [1, 1]
+    found = quality(window.stable, window.stable, AnalysisRule(metric="auc"))
+    assert found.phase is not Phase.SUCCESSFUL
+    assert shift(window.stable, window.stable, 0.5, AnalysisRule(min_requests=1)).candidate == 0
 
 
 @given(st.permutations(range(6)), st.integers(0, 6))

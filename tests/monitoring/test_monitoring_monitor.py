@@ -132,6 +132,19 @@ def test_an_impossible_time_in_the_log_costs_its_record_and_nothing_else(cut: st
     assert monitor.skipped == 2
 
 
+@pytest.mark.parametrize("number", [10**400, float("inf"), [1], None])
+def test_a_value_that_nobody_can_calculate_with_counts_as_missing(number: Any) -> None:
+    prediction, label, *others = day(0)
+    prediction.inputs["temp"][0] = number
+    prediction.outputs["probability"][0] = number
+    label = replace(label, values=(*label.values[:-1], number))
+    log = ListLog([prediction, label, *others])
+    monitor = Monitor(log, references, CONFIG, MemoryRecords())
+    window = monitor.process(finish=True).windows[0]
+    assert (window.rows, window.labelled, monitor.skipped) == (300, 299, 1)
+    assert window.quality["auc"].rows == 298
+
+
 class DiesAfter:
     """Records whose process is killed before the n-th save, or right after it."""
 

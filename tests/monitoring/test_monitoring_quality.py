@@ -106,6 +106,12 @@ def test_without_a_positive_class_only_accuracy_is_measured(truth: list[Any]) ->
     assert set(measure({"label": truth, "probability": [0.1, 0.2, 0.3]}, truth)) == {"accuracy"}
 
 
+def test_what_is_beyond_floats_is_not_measured_and_raises_nothing() -> None:
+    found = measure({"prediction": [1e300, 10**400, 2.0]}, [-1e300, 1, 10**400])
+    assert set(found) == {"mae"}
+    assert measure({"label": [[1], [2]], "probability": [0.1, 10**400]}, [1, 2]).keys() == {"accuracy"}
+
+
 def test_rows_whose_prediction_is_no_number_are_left_out() -> None:
     found = measure({"prediction": [1.0, None, math.nan, 3.0]}, [1.0, 2.0, 3.0, 5.0])
     assert (found["mae"].value, found["mae"].rows) == (1.0, 2)

@@ -15,6 +15,7 @@ import pytest
 
 from modelyard.core.errors import InvalidInput
 from modelyard.profiles.columns import columns_of, row_count
+from modelyard.profiles.profile import Profile
 
 _FRAME = pd.DataFrame({"hour": [6, 7], "temp": [1.5, np.nan], "carrier": ["AA", None]})
 
@@ -136,3 +137,13 @@ def test_columns_load_no_table_library_and_a_signature_not_even_numpy() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(ran.stdout) == [False, False, False]
+
+
+@pytest.mark.parametrize("others", [[1], [1.5, None], ["text"], [True]], ids=str)
+def test_a_whole_number_beyond_floats_is_refused_or_missing(others: list[Any]) -> None:
+    data = {"fine": [0] * (len(others) + 1), "x": [*others, 10**400]}
+    with pytest.raises(InvalidInput, match=f"column 'x', row {len(others)}"):
+        columns_of(data)
+    assert Profile.fit({"x": [1, 2, 3]}).count(data)["x"].missing >= 1
+    kept = columns_of(data, strict=False)["x"]
+    assert kept[-1] is None or np.isnan(kept[-1])

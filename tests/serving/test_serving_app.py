@@ -208,6 +208,8 @@ BAD = {
     "csv of the wrong type": ("POST", "/invocations", b"carrier,distance\nUA,far\n", {"Content-Type": "text/csv"}, 422, "InvalidRequest", "'distance'"),
     "csv that is empty": ("POST", "/invocations", b"", {"Content-Type": "text/csv"}, 400, "InvalidBody", "empty"),
     "csv with an open quote": ("POST", "/invocations", b'a,b\n"x', {"Content-Type": "text/csv"}, 400, "InvalidBody", "CSV"),
+    "a label beyond floats": ("POST", LABELS, {"ids": ["a", "b"], "values": [1, 10**400]}, {}, 422, "InvalidRequest", "'values[1]'"),
+    "an overflowing label": ("POST", LABELS, b'{"ids": ["a"], "values": [-1e999]}', {}, 422, "InvalidRequest", "'values[0]'"),
     "labels without values": ("POST", LABELS, {"ids": ["a"]}, {}, 422, "InvalidRequest", "'values'"),
     "labels of another length": ("POST", LABELS, {"ids": ["a"], "values": [1, 2]}, {}, 422, "InvalidRequest", "'values'"),
     "a label that is missing": ("POST", LABELS, {"ids": ["a"], "values": [None]}, {}, 422, "InvalidRequest", "'values[0]'"),
@@ -278,6 +280,19 @@ def test_no_json_whatsoever_makes_a_500(client: TestClient, path: str, document:
     assert answer.status_code < 500, answer.text
 
 
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "1e999"], ids=["whole", "overflowing"])
+@pytest.mark.parametrize(
+    "signature", [None, Signature((Field("x", "any"),), ())], ids=["no signature", "anything goes"]
+)
+def test_a_number_beyond_floats_is_refused_with_column_and_row(
+    client: TestClient, engine: Engine, signature: Signature | None, number: str
+) -> None:
+    engine.set_routes(Routes(served(2, signature=signature)))
+    answer = client.post("/invocations", content=f'{{"dataframe_records": [{{"x": 1}}, {{"x": {number}}}]}}')
+    assert answer.status_code == 422
+    assert "column 'x', row 1" in answer.json()["detail"]
+
+
 def test_a_version_that_fails_is_a_problem_without_a_traceback(client: TestClient, engine: Engine) -> None:
     def raises(columns: Any) -> Any:
         raise RuntimeError("weights are broken")
@@ -345,8 +360,9 @@ def test_an_output_of_two_dimensions_is_flat_in_open_inference_and_nested_in_mlf
         (np.array(["late"]), ["late"]),
         (np.array([None, np.int64(3), "x", (1, np.inf)], dtype=object), [None, 3, "x", [1, None]]),
         (np.array([1 + 2j]), ["(1+2j)"]),
+        (np.array([10**400, 1], dtype=object), [None, 1]),
     ],
-    ids=["times", "small integers", "booleans", "text", "objects", "complex"],
+    ids=["times", "small integers", "booleans", "text", "objects", "complex", "beyond floats"],
 )
 def test_each_kind_of_array_has_json_values(array: Any, values: Any) -> None:
     assert json_values(array) == values

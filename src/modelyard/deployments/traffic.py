@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import isfinite
 from typing import Any
 
 from modelyard.deployments.analysis import Sample
-from modelyard.serving.records import LabelRecord, PredictionRecord
+from modelyard.serving.records import LabelRecord, PredictionRecord, is_label
 from modelyard.serving.traffic_log import Cursor, TrafficLog
 
 EARLY_LABELS = 200_000
@@ -42,10 +41,12 @@ class _Side:
         self.latencies_ms.append(record.latency_ms)
         self.rows += len(record.ids)
         number = next((record.outputs[name] for name in NUMBERS if name in record.outputs), ())
-        self.predictions.extend(float(v) if isinstance(v, int | float) else float("nan") for v in number)
+        self.predictions.extend(float(v) if _is_number(v) else float("nan") for v in number)
         for i, identity in enumerate(record.ids):
             if identity not in self.place:
-                self.waiting[identity] = {name: values[i] for name, values in record.outputs.items()}
+                self.waiting[identity] = {
+                    name: values[i] if i < len(values) else None for name, values in record.outputs.items()
+                }
         return record.ids
 
     def label(self, identity: str, value: Any) -> bool:
@@ -104,7 +105,7 @@ class Window:
                 side.label(identity, self._early[identity])
 
     def _labelled(self, identity: str, value: Any) -> None:
-        if isinstance(value, float) and not isfinite(value):
+        if not is_label(value):
             return
         found = [side.label(identity, value) for side in self._sides.values()]
         if not any(found):
@@ -135,6 +136,10 @@ class WindowReader:
     def close(self) -> None:
         """Lets the memory go; the next window is read from the log again."""
         self._key, self._window, self._cursor = None, None, {}
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, str) and is_label(value)
 
 
 def _from(log: TrafficLog, start: datetime) -> Cursor:

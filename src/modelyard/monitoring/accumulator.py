@@ -10,7 +10,7 @@ from typing import Any
 from modelyard.monitoring.labels import LabelJoin
 from modelyard.monitoring.windows import Cut, Tally
 from modelyard.profiles.profile import Profile
-from modelyard.serving.records import LabelRecord, PredictionRecord, plausible
+from modelyard.serving.records import LabelRecord, PredictionRecord, is_label, plausible
 
 Key = tuple[int, datetime]
 """Version and start of a window."""
@@ -62,7 +62,10 @@ class WindowAccumulator:
         for record in records:
             if isinstance(record, LabelRecord):
                 for identity, value in zip(record.ids, record.values, strict=False):
-                    changed |= self.join.label(identity, record.time, value)
+                    if is_label(value):
+                        changed |= self.join.label(identity, record.time, value)
+                    else:
+                        self.skipped += 1
                 continue
             if not (plausible(record.time) and plausible(record.event_time)):
                 self.skipped += 1

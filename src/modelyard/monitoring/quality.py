@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from modelyard.profiles.columns import fits_float
+
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "rmse", "mae"})
 METRICS = frozenset({"auc", "accuracy"}) | LOWER_IS_BETTER
 
@@ -95,17 +97,28 @@ def rmse(truth: ArrayLike, predicted: ArrayLike) -> Measured | None:
 
 
 def measure(outputs: Mapping[str, Sequence[Any]], truth: Sequence[Any], positive: Any = None) -> dict[str, Measured]:
-    """Every metric that these outputs and labels allow, by name; what could not be measured is not there.
+    """Every metric that these outputs and labels allow, by name; what could not be measured, or is beyond ``float64``, is
+    not there.
 
     ``outputs`` are the columns of a model: ``label`` and ``probability`` (of the positive class) of a classifier,
     ``prediction`` of a regressor. ``positive`` is the label of the positive class; without it true, 1, or the greater
     of two labels, which is the class whose probability scikit-learn gives second.
     """
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = _measure(outputs, truth, positive)
+    return {
+        name: m
+        for name, m in found.items()
+        if m is not None and all(map(math.isfinite, (m.value, m.standard_error or 0)))
+    }
+
+
+def _measure(outputs: Mapping[str, Sequence[Any]], truth: Sequence[Any], positive: Any) -> dict[str, Measured | None]:
     found: dict[str, Measured | None] = {}
     if "label" in outputs:
         found["accuracy"] = accuracy(truth, outputs["label"])
     if "probability" in outputs:
-        chosen = positive if positive is not None else _positive({*truth, *outputs.get("label", ())})
+        chosen = positive if positive is not None else _positive([*truth, *outputs.get("label", ())])
         pairs = [(t == chosen, p) for t, p in zip(truth, outputs["probability"], strict=True) if _is_number(p)]
         if chosen is not None and pairs:
             happened, p = zip(*pairs, strict=True)
@@ -115,7 +128,7 @@ def measure(outputs: Mapping[str, Sequence[Any]], truth: Sequence[Any], positive
         if pairs:
             true, predicted = zip(*pairs, strict=True)
             found |= {"rmse": rmse(true, predicted), "mae": mae(true, predicted)}
-    return {name: measured for name, measured in found.items() if measured is not None}
+    return found
 
 
 def _mean(values: _Floats) -> Measured | None:
@@ -126,10 +139,14 @@ def _mean(values: _Floats) -> Measured | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and fits_float(value) and math.isfinite(value)
 
 
-def _positive(labels: set[Any]) -> Any:
+def _positive(values: Sequence[Any]) -> Any:
+    try:
+        labels = set(values)
+    except TypeError:  # lists: no classes
+        return None
     if labels <= {0, 1}:
         return 1  # True == 1
     order: Callable[[set[Any]], list[Any]] = sorted

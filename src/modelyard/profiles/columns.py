@@ -5,6 +5,7 @@ Nothing but numpy is imported: pandas, polars and pyarrow objects are known by t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -20,9 +21,10 @@ _TABLES = "pandas DataFrame, dict of columns, list of dicts, numpy array or pyar
 Columns = dict[str, NDArray[Any]]
 
 _NOTHING = type(None)
+_PLAIN = {str, bool, int, float, _NOTHING}
 
 
-def columns_of(data: Any) -> Columns:
+def columns_of(data: Any, *, strict: bool = True) -> Columns:
     """The columns of ``data``, by name, in order.
 
     ``data`` is a pandas or polars DataFrame or Series, a pyarrow Table, a dict of sequences, a list of dict rows, a
@@ -30,7 +32,8 @@ def columns_of(data: Any) -> Columns:
 
     Arrays that come out: ``bool``, ``int64``, ``float64`` (missing is NaN), ``datetime64[us]`` in UTC (missing is NaT),
     and ``object`` for all else, where missing is ``None``. Raises :class:`InvalidInput` when the data is not a table,
-    its columns differ in length, or two of them share a name.
+    its columns differ in length, or two of them share a name; and for a whole number that no ``float64`` can hold, with
+    its column and row, unless ``strict`` is false: then it is missing.
     """
     if isinstance(data, Mapping):
         pairs = [(name, values) for name, values in data.items()]
@@ -50,7 +53,7 @@ def columns_of(data: Any) -> Columns:
         raise InvalidInput(message=f"an object of type {type(data).__name__} is not a table; give a {_TABLES}")
     names = [str(name) for name, _ in pairs]
     _refuse_twice(names)
-    columns = {name: array_of(values, name) for name, (_, values) in zip(names, pairs, strict=True)}
+    columns = {name: array_of(values, name, strict=strict) for name, (_, values) in zip(names, pairs, strict=True)}
     _refuse_ragged(columns)
     return columns
 
@@ -60,7 +63,7 @@ def row_count(columns: Mapping[str, Any]) -> int:
     return next((len(values) for values in columns.values()), 0)
 
 
-def array_of(values: Any, name: str = "x0") -> NDArray[Any]:
+def array_of(values: Any, name: str = "x0", *, strict: bool = True) -> NDArray[Any]:
     """One column as a one-dimensional array of the kinds that :func:`columns_of` promises."""
     if isinstance(values, str | bytes) or not hasattr(values, "__len__") or isinstance(values, Mapping):
         raise InvalidInput(
@@ -83,14 +86,28 @@ def array_of(values: Any, name: str = "x0") -> NDArray[Any]:
         if kind == "M":
             return values.astype("datetime64[us]")
         values = values.tolist()
-    return _array_of_objects(list(values))
+    values = [_plain(value) for value in values] if not set(map(type, values)) <= _PLAIN else list(values)
+    try:
+        return _array_of_objects(values)
+    except OverflowError:
+        if strict:
+            row = next(row for row, value in enumerate(values) if not fits_float(value))
+            problem = "a whole number that is too large for any calculation"
+            raise InvalidInput(message=f"column {name!r}, row {row}: {problem}") from None
+        return _array_of_objects([value if fits_float(value) else None for value in values])
+
+
+def fits_float(value: Any) -> bool:
+    """Whether the value is no number, or one that ``float64`` can hold; JSON may hold whole numbers of any size."""
+    try:
+        return type(value) is not int or math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _array_of_objects(values: list[Any]) -> NDArray[Any]:
+    """Raises OverflowError for a whole number that no ``float64`` can hold."""
     kinds = set(map(type, values))
-    if not kinds <= {str, bool, int, float, _NOTHING}:
-        values = [_plain(value) for value in values]
-        kinds = set(map(type, values))
     present = kinds - {_NOTHING}
     if present == {str, float} and all(v != v for v in values if type(v) is float):
         values = [None if type(v) is float else v for v in values]  # NaN is how pandas writes a missing text
@@ -105,6 +122,8 @@ def _array_of_objects(values: list[Any]) -> NDArray[Any]:
         return np.array(values, dtype=np.float64)  # None becomes NaN
     elif present == {datetime}:
         return np.array(values, dtype="datetime64[us]")
+    if int in present and not all(map(fits_float, values)):
+        raise OverflowError
     return np.fromiter(values, dtype=object, count=len(values))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelyard.core.errors import InvalidInput, InvalidRequest
-from modelyard.profiles.columns import Columns, array_of, instant
+from modelyard.profiles.columns import Columns, array_of, fits_float, instant
 from modelyard.profiles.signature import Field
 
 _NOTHING = type(None)
@@ -20,6 +21,7 @@ _NOUNS = {
     "number": "a finite number",
     "string": "text",
     "datetime": "a time such as 2026-03-01T12:00:00Z",
+    "any": "a value whose numbers are finite",
 }
 
 
@@ -81,10 +83,13 @@ def _column(field: Field, values: Any) -> NDArray[Any]:
     except _Misfit as misfit:
         value = values[misfit.row]
         value = value.item() if isinstance(value, np.generic) else value
-        shown = repr(value)
+        try:
+            shown = repr(value)
+        except ValueError:  # Python writes no more than 4300 digits
+            shown = "one of thousands of digits"
         shown = shown if len(shown) <= 60 else shown[:57] + "…"
         raise InvalidRequest(
-            problem=f"column {field.name!r}, row {misfit.row}: expected {_NOUNS[field.type]} ({field.type}), "
+            problem=f"column {field.name!r}, row {misfit.row}: expected {_NOUNS[field.type]}, "
             f"found {shown} ({type(value).__name__})"
         ) from None
     except InvalidInput as problem:
@@ -115,7 +120,7 @@ def _numbers(values: Any) -> NDArray[Any]:
         try:
             column = np.array(values, dtype=np.float64)  # None becomes NaN
         except OverflowError:
-            raise _Misfit(_first(values, lambda v: type(v) is not int or abs(v) < 2**1023)) from None
+            raise _Misfit(_first(values, fits_float)) from None
     elif values.dtype.kind in "if":
         column = values.astype(np.float64)
     elif values.dtype.kind == "O":
@@ -184,6 +189,9 @@ def _times(values: Any) -> NDArray[Any]:
 def _anything(values: Any) -> NDArray[Any]:
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":
         values = values.tolist()
+    for row, value in enumerate(values):
+        if not fits_float(value) or (type(value) is float and math.isinf(value)):
+            raise _Misfit(row)
     return np.fromiter(values, dtype=object, count=len(values))
 
 

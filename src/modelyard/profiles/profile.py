@@ -272,8 +272,9 @@ class Profile:
 
     def count(self, data: Any) -> Profile:
         """New data counted into the same bins. Columns that this profile does not know are left out; a column that is
-        not in ``data`` counts as missing in every row, and so does what is not a number in a numeric column."""
-        columns = columns_of(data)
+        not in ``data`` counts as missing in every row, and so does what is not a number in a numeric column,
+        or is one that is too large for any calculation."""
+        columns = columns_of(data, strict=False)
         rows = row_count(columns)
         return Profile(
             rows, tuple(c.count(columns[c.name]) if c.name in columns else c.absent(rows) for c in self.columns)

@@ -32,7 +32,7 @@ from modelyard.serving.bodies import content_type, ids_of, only_keys, read_body,
 from modelyard.serving.engine import Engine
 from modelyard.serving.problems import internal_problem, problem_of
 from modelyard.serving.protocols import mlflow, open_inference
-from modelyard.serving.records import LabelRecord
+from modelyard.serving.records import LabelRecord, is_label
 from modelyard.serving.requests import Prediction
 
 BODY_LIMIT = 16 * 2**20
@@ -181,8 +181,8 @@ class _Surface:
                 problem=f"'values' must be a list with one value for each of {len(ids)} ids; it is {found}"
             )
         for i, value in enumerate(values):
-            if type(value) not in (bool, int, float, str):
-                raise InvalidRequest(problem=f"'values[{i}]' must be a number, text, true or false")
+            if not is_label(value):
+                raise InvalidRequest(problem=f"'values[{i}]' must be a finite number, text, true or false")
         recorder = self._engine.recorder
         record = LabelRecord(self._engine.clock.now(), ids, tuple(values))
         if recorder is None:

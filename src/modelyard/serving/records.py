@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, Protocol
 
 from modelyard.core.clock import to_text
@@ -15,6 +16,14 @@ Label = float | int | str | bool
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 """Live traffic speaks of times from ``EARLIEST`` on and before ``LATEST``; anything else is a slip of the pen."""
+
+
+def is_label(value: Any) -> bool:
+    """Whether a value can be a label: text, true, false, or a number that is finite as ``float64``."""
+    try:
+        return isinstance(value, str | bool) or (isinstance(value, int | float) and isfinite(value))
+    except OverflowError:
+        return False
 
 
 def plausible(when: datetime) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from modelyard.core.errors import InvalidInput, InvalidRequest
@@ -62,10 +63,19 @@ def fit(served: Served, request: PredictionRequest) -> Fitted:
             columns = columns_of(request.columns)
         except InvalidInput as problem:
             raise InvalidRequest(problem=str(problem)) from None
+        _refuse_infinite(columns)
     rows = row_count(columns)
     if not rows:
         raise InvalidRequest(problem="the request holds no rows; give at least one value for each column")
     return Fitted(columns, rows, _ids(request, rows))
+
+
+def _refuse_infinite(columns: Mapping[str, NDArray[Any]]) -> None:
+    """JSON has no word for infinity, so it is a number that overflowed on its way."""
+    for name, column in columns.items():
+        if column.dtype.kind == "f" and np.isinf(column).any():
+            row = int(np.isinf(column).argmax())
+            raise InvalidRequest(problem=f"column {name!r}, row {row}: expected a finite number, found {column[row]}")
 
 
 def _ids(request: PredictionRequest, rows: int) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelyard.profiles.columns import fits_float
+
 
 def json_columns(columns: Mapping[str, NDArray[Any]]) -> dict[str, list[Any]]:
     """Each column as a list of JSON values, one a row; rows of a two-dimensional output become lists."""
@@ -42,6 +44,8 @@ def _value(value: Any) -> Any:
         value = value.item()
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if not fits_float(value):  # JSON has a word for it, but hardly a reader of JSON has
+        return None
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, list | tuple):
