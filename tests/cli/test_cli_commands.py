@@ -204,3 +204,30 @@ def test_shell_completion_is_there(sh: Shell) -> None:
         [sys.executable, "-m", "modelyard", "--show-completion", "bash"], capture_output=True, text=True, check=False
     )
     assert "complete" in done.stdout + done.stderr
+
+
+def test_all_commands_of_a_project_look_at_the_same_yard(
+    sh: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = "import os; print('yard is', os.environ['MODELYARD_URL'])"
+    (tmp_path / "modelyard.toml").write_text(
+        f'[yard]\npath = "own"\n[stages.build]\ncommand = ["python", "-c", "{stage}"]\n'
+    )
+    places = {"own": tmp_path / "own", "env": tmp_path / "env", "asked": tmp_path / "asked"}
+    for label, place in places.items():
+        assert sh(f"init {place}") == 0
+        Workspace(place).register(label, tmp_path / "model.joblib")
+    inside = tmp_path / "deep" / "folder"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+
+    def seen(*options: str) -> None:
+        where = options[-1].split("/")[-1] if options else ("env" if os.environ.get("MODELYARD_URL") else "own")
+        assert [row["reference"] for row in sh.json(" ".join([*options, "list"]))] == [f"{where}/1"]
+        assert sh(" ".join([*options, "run build"])) == 0
+        assert f"yard is {places[where] / '.modelyard'}\n" in sh.out
+
+    seen()
+    monkeypatch.setenv("MODELYARD_URL", str(places["env"]))
+    seen()
+    seen("--yard", str(places["asked"]))

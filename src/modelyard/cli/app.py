@@ -12,7 +12,8 @@ from modelyard.cli.session import choose_yard
 HELP = """Every version of every model: where it came from, what is in production, and when it goes wrong.
 
 A version is written name/3 (number), name:1.0 (label), name@production (alias) or name (the latest).
-The yard is found by itself: --yard, else MODELYARD_URL, else the nearest .modelyard/ upward, else ~/.modelyard.
+The yard is found by itself: --yard, else MODELYARD_URL, else [yard] path in the modelyard.toml of this project,
+else the nearest .modelyard/ upward, else ~/.modelyard.
 
 Exit codes: 0 done; 1 understood, but no (not found, conflict, refused, damaged); 2 the call is wrong; 130 interrupted.
 """

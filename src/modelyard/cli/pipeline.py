@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelyard.cli.output import AsJson, say, show_json
-from modelyard.cli.session import choose_yard, chosen_yard, workspace
+from modelyard.cli.session import workspace
 from modelyard.core.errors import ProjectNotFound
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ def run(
     project = pipelines.find_project(Path.cwd())
     if project is None:
         raise ProjectNotFound(path=Path.cwd())
-    if project.yard is not None and chosen_yard() is None:
-        choose_yard(str(project.yard))
     if plan:
         planned = pipelines.plan(project, stages or (), with_needs=needs)
         if as_json:

@@ -26,12 +26,25 @@ def chosen_yard() -> str | None:
 
 
 def workspace(*, create: bool = False) -> Workspace:
-    """The workspace; commands that only look never make a yard. Raises YardNotFound."""
+    """The workspace; commands that only look never make a yard. Raises YardNotFound, and InvalidConfig where the project here is consulted."""
     from modelyard.client import yard
     from modelyard.client.workspace import Workspace as WorkspaceClass
 
-    if create:
-        root, why = yard.locate(_chosen[0], os.environ, Path.cwd())
-        if yard.create(root, SystemClock()):
-            print(f"made a yard at {root} ({why})", file=sys.stderr)  # noqa: T201 - said beside the result, not in it
-    return WorkspaceClass(_chosen[0], create=False)
+    root, why = _place()
+    if create and yard.create(root, SystemClock()):
+        print(f"made a yard at {root} ({why})", file=sys.stderr)  # noqa: T201 - said beside the result, not in it
+    return WorkspaceClass(root, create=False)
+
+
+def _place() -> tuple[Path, str]:
+    """The yard of every command, whether or not it exists, and why this one: ``--yard``, else ``MODELYARD_URL``, else ``[yard] path`` of the
+    project here, else as :func:`modelyard.client.yard.locate` finds it."""
+    from modelyard.client import yard
+    from modelyard.pipelines.config import find_project
+
+    here = Path.cwd()
+    if _chosen[0] is None and not os.environ.get("MODELYARD_URL"):
+        project = find_project(here)
+        if project is not None and project.yard is not None:
+            return yard.locate(project.yard, {}, here)[0], f"named by {project.path}"
+    return yard.locate(_chosen[0], os.environ, here)
