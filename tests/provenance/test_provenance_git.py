@@ -272,6 +272,40 @@ def test_files_that_look_like_secrets_are_named_and_left_out(repository: Any, na
     assert b"hunter2" not in state.archive + state.diff
 
 
+KEY = b"AKIA" + b"Q7" * 8
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"region = 1\n", b"region = 1\nkey = '" + KEY + b"'\n"),
+        (b"key = '" + KEY + b"'\n", b"key = environ['KEY']\n"),
+        (b"\0\1\2", b"\0\1\2" * 50 + KEY),
+    ],
+    ids=["pasted", "taken out", "in a binary file"],
+)
+@pytest.mark.parametrize("name", ["settings.py", "with space.py", 'caf\u00e9 "x".py', "a b/b a.py"])
+def test_a_changed_file_whose_patch_shows_a_key_is_left_out_of_the_diff(
+    repository: Any, tmp_path: Path, name: str, before: bytes, after: bytes
+) -> None:
+    repository.write(name, before)
+    repository.write("weights.bin", bytes(range(256)))
+    repository.write("zoo.bin", bytes(range(256)))
+    repository.commit()
+    repository.write(name, after)
+    repository.write("model.py", b"print('better')\ndiff --git a/x b/x\n")
+    repository.write("weights.bin", bytes(range(255, -1, -1)))
+    repository.write("zoo.bin", bytes(range(255, -1, -1)))
+    state = known(git_state(repository.folder))
+    assert KEY not in state.diff
+    assert [(item.name, item.reason) for item in state.left_out] == [
+        (name, "a changed file that holds what looks like a key or an access token")
+    ]
+    assert state.dirty
+    expected = {**repository.tree(), os.fsencode(name): ("file", before)}
+    assert reproduce(repository, state, tmp_path / "copy").tree() == expected, "all other changes are whole"
+
+
 def test_a_tracked_secret_file_that_changed_is_left_out_of_the_diff(repository: Any) -> None:
     repository.write(".env", b"PASSWORD=change-me\n")
     repository.commit()

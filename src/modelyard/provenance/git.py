@@ -6,6 +6,7 @@ file-system monitors), and what git would write by itself (a refreshed index, fe
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.core.errors import GitUnreadable
-from modelyard.provenance.secrecy import looks_secret, without_credentials
+from modelyard.provenance.secrecy import holds_secret, looks_secret, without_credentials
 from modelyard.provenance.untracked import LeftOut, pack
 
 LIMIT = 32 * 1024 * 1024
@@ -121,9 +122,14 @@ def git_state(folder: Path, *, limit: int = LIMIT) -> GitState | None:
     status = _read_status(_git(root, *_STATUS))
     secret = [name for name in status.changed if looks_secret(_text(name))]
     diff, problem = _diff(root, status.commit, secret, limit)
+    diff, pasted = _screened(root, diff)
     packed = pack(root, status.untracked, limit)
     left_out = [
         *(LeftOut(_text(name), "a changed file that looks like a secret") for name in secret),
+        *(
+            LeftOut(_text(name), "a changed file that holds what looks like a key or an access token")
+            for name in pasted
+        ),
         *(LeftOut(_text(name), "a submodule with changes of its own") for name in status.submodules),
         *([LeftOut("the changes of tracked files", problem)] if problem else []),
         *packed.left_out,
@@ -197,6 +203,46 @@ def _diff(root: Path, commit: str | None, excluded: list[bytes], limit: int) -> 
             process.kill()
             return b"", f"more than {limit} bytes"
     return (data, "") if process.returncode == 0 else (b"", f"git diff failed with exit code {process.returncode}")
+
+
+_FILE = b"diff --git "
+
+
+def _screened(root: Path, diff: bytes) -> tuple[bytes, list[bytes]]:
+    """The diff without the files whose patch holds a secret, and the names of those.
+
+    Added lines count as well as removed ones and those around them: the patch shows them all. A binary patch is compressed, so there the file
+    itself is read.
+    """
+    # No line of a patch's body begins like a header: it begins with a space, a sign, a backslash, or a letter followed by base 85.
+    patches = [_FILE + patch for patch in (b"\n" + diff.removesuffix(b"\n")).split(b"\n" + _FILE)[1:]]
+    secret = set()
+    for patch in patches:
+        name = _patched(patch)
+        if holds_secret(patch) or (b"\nGIT binary patch\n" in patch and _file_holds_secret(root, name)):
+            secret.add(name)
+    if not secret:
+        return diff, []
+    kept = [patch + b"\n" for patch in patches if _patched(patch) not in secret]
+    return b"".join(kept), sorted(secret)
+
+
+def _patched(patch: bytes) -> bytes:
+    """The file of a patch: without renames both sides of its header have the same name, quoted as in C where it needs to be."""
+    header = patch.partition(b"\n")[0].removeprefix(_FILE)
+    side = header[: (len(header) - 1) // 2]
+    if side.startswith(b'"'):
+        side = ast.literal_eval("b" + side.decode("ascii"))
+    return side.removeprefix(b"a/")
+
+
+def _file_holds_secret(root: Path, name: bytes) -> bool:
+    path = os.path.join(os.fsencode(root), name)  # noqa: PTH118  a Path cannot hold bytes
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            return holds_secret(file.read())
+    except OSError:
+        return False  # deleted, or a folder by now: its patch tells nothing of it that the commit does not
 
 
 def _remote(root: Path, branch: str | None) -> str | None:
