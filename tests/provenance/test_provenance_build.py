@@ -147,6 +147,21 @@ def test_credentials_in_a_build_url_are_dropped_and_its_query_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://ci.example/job?id=7&token=abc&x=1", "https://ci.example/job?id=7&token=***&x=1"),
+        ("https://ci.example/job#access_token=abc", "https://ci.example/job#access_token=***"),
+        ("https://ci.example/job?q=ghp_0123456789abcdefgh", "https://ci.example/job?q=***"),
+        ("ci.example/job?api_key=abc", "ci.example/job?api_key=***"),
+    ],
+)
+def test_a_secret_in_the_query_of_a_build_url_is_masked(url: str, kept: str) -> None:
+    build = find_build({"MODELYARD_BUILD_URL": url})
+    assert build is not None
+    assert build.url == kept
+
+
+@pytest.mark.parametrize(
     "environ", [{}, {"CI": "true"}, {"BUILD_NUMBER": "3"}, {"JENKINS_HOME": "/var/j"}, {"TRAVIS": ""}]
 )
 def test_outside_ci_there_is_no_build(environ: dict[str, str]) -> None:

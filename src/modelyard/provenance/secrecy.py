@@ -75,7 +75,7 @@ _SECRET_VALUE = re.compile(
 )
 _AUTHORIZATION = re.compile(r"(?i)\b(bearer|basic|token)\s+\S{6,}")
 _QUERY_SECRET = re.compile(
-    r"(?i)([?&;](?:[\w-]*(?:token|secret|passw(?:or)?d|pwd|signature|credential)|sig|key|api[_-]?key)=)[^&;#\s]+"
+    r"(?i)([?&;#](?:[\w-]*(?:token|secret|passw(?:or)?d|pwd|signature|credential)|auth|sig|key|api[_-]?key)=)[^&;#\s]+"
 )
 _INLINE = re.compile(r"""(?i)((?:passw(?:or)?d|passphrase|secret|token|api[_-]?key)["']?\s*[:=]\s*["']?)[^\s"',;&}]+""")
 _USERINFO = re.compile(r"(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^\s/?#:@]*)(?::[^\s/?#]*)?@(?=[^\s/@]*)")
@@ -120,6 +120,8 @@ def holds_secret(data: bytes) -> bool:
 def without_credentials(url: str, *, keep_query: bool = False) -> str:
     """The address without user information (over ssh the user stays, the password goes), query or fragment.
 
+    With ``keep_query`` those stay, but for the values in them that look like a secret.
+
     What git takes for an address is understood: URLs, ``user@host:path``, plain paths, ``transport::address``.
 
     >>> without_credentials("https://me:ghp_x@github.com/a/b.git?token=1")
@@ -133,13 +135,17 @@ def without_credentials(url: str, *, keep_query: bool = False) -> str:
         return f"ext::{MASK}" if transport.lower() == "ext" else f"{transport}::{without_credentials(rest)}"
     scheme, marker, rest = url.partition("://")
     if not marker:
-        return url
+        return _masked_query(url) if keep_query else url
     if scheme.lower() in ("http", "https"):
         rest = rest[_end_of_userinfo(rest) :]
     else:
         info, at, _ = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")
         rest = info.partition(":")[0] + rest[len(info) :] if at else rest
-    return f"{scheme}://{rest if keep_query else re.split('[?#]', rest, maxsplit=1)[0]}"
+    return f"{scheme}://{_masked_query(rest) if keep_query else re.split('[?#]', rest, maxsplit=1)[0]}"
+
+
+def _masked_query(text: str) -> str:
+    return _SECRET_VALUE.sub(MASK, _QUERY_SECRET.sub(lambda m: m[1] + MASK, text))
 
 
 def _end_of_userinfo(text: str) -> int:
