@@ -20,6 +20,7 @@ from modelyard.core.names import ModelName
 from modelyard.core.references import Number, Reference
 from modelyard.deployments import Deployment, records, rollout_records
 from modelyard.deployments.agent import Agent
+from modelyard.deployments.analysis import analyse
 from modelyard.deployments.config import DeploymentConfig
 from modelyard.deployments.loader import Loader
 from modelyard.deployments.replica_records import ReplicaRow, replicas_of, report
@@ -197,6 +198,30 @@ def test_a_rollout_that_cannot_be_stepped_does_not_stop_the_monitor(
         for _ in range(3):
             agent.tick()
     assert [text.partition(":")[0] for text in caplog.messages] == ["the rollout waits", "monitoring waits"]
+
+
+def test_a_rollout_measures_by_the_positive_class_of_the_monitor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace(tmp_path / "yard", actor="ana")
+    for text in ("one", "two"):
+        (tmp_path / "weights").write_text(text)
+        workspace.register("fraud", tmp_path / "weights")
+    workspace.promote("fraud/1", to="production")
+    config = DeploymentConfig.parse(QUICK | {"monitor": {"positive": "late"}})
+    records.create_deployment(workspace.registry, FRAUD, FRAUD, config)
+    asked: list[object] = []
+
+    def analysed(*samples: Any, positive: object = None, **more: Any) -> Any:
+        asked.append(positive)
+        return analyse(*samples, positive=positive, **more)
+
+    monkeypatch.setattr("modelyard.deployments.stepper.analyse", analysed)
+    with agent_of(workspace) as (agent, engine):
+        until(lambda: number(engine) == 1, agent)
+        begin(workspace)
+        until(lambda: asked, agent)
+    assert set(asked) == {"late"}
 
 
 def test_a_stable_version_that_cannot_be_loaded_leaves_the_last_good_one_serving(yard: Workspace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelyard.deployments.analysis import Analysis, AnalysisRule, Phase, Sample, analyse
+from modelyard.deployments.config import DeploymentConfig
 from modelyard.deployments.measures import errors, fisher, latency, look_z, quality, quantile, shift, wilson
 
 ACCURACY = AnalysisRule(metric="accuracy", margin=0.05, min_rows=100)
@@ -157,6 +159,41 @@ def test_the_shift_of_predictions_agrees_with_scipy(ours: list[int], theirs: lis
 def test_the_bounds_of_a_quantile_hold_its_estimate(values: list[float]) -> None:
     low, estimate, high = quantile(values, 0.95, 1e-4)
     assert min(values) <= low <= estimate <= high <= max(values)
+
+
+def scored(positives: int, negatives: int, area: float = 1.0, words: tuple[Any, Any] = (0, 1)) -> Sample:
+    scores = [area] * positives + [1 - area] * negatives
+    labels = [words[score > 0.5] for score in scores]
+    truth = [words[1]] * positives + [words[0]] * negatives
+    return replace(answered(), outputs={"label": labels, "probability": scores}, truth=truth)
+
+
+@pytest.mark.parametrize("few", [scored(0, 300), scored(9, 300), scored(300, 9), scored(300, 0)])
+def test_an_area_of_a_few_rows_of_a_class_is_awaited_and_is_no_look(few: Sample) -> None:
+    rule = AnalysisRule(metric="auc", margin=0.5, min_rows=100)
+    for stable, candidate in ((few, scored(5000, 5000)), (scored(5000, 5000), few)):
+        found = analyse(stable, candidate, rule)
+        assert (found.phase, found.look) == (Phase.PENDING, 0)
+        assert "of the 10 labelled rows of each class" in found.reason
+    late = analyse(few, few, rule, seconds=rule.timeout_seconds)
+    assert late.phase is Phase.INCONCLUSIVE
+    enough = scored(5000, 5000)
+    assert analyse(enough, enough, rule, before=found).phase is Phase.SUCCESSFUL
+
+
+def test_ten_positives_in_perfect_order_prove_nothing_within_a_narrow_margin() -> None:
+    rule = AnalysisRule(metric="auc", margin=0.02)
+    assert quality(scored(10, 500), scored(10, 500), rule).phase is Phase.RUNNING
+
+
+def test_the_positive_class_of_the_monitor_is_that_of_a_rollout() -> None:
+    rule = AnalysisRule(metric="auc", margin=0.1, min_rows=100)
+    good, poor = (scored(500, 500, area, ("on time", "late")) for area in (0.9, 0.1))
+    assert analyse(poor, good, rule, positive="late").phase is Phase.SUCCESSFUL
+    assert analyse(good, poor, rule, positive="late").phase is Phase.FAILED
+    config = DeploymentConfig.parse({"monitor": {"positive": "late"}})
+    assert config.positive == "late"
+    assert DeploymentConfig.parse({}).positive is None
 
 
 def test_lower_is_better_for_a_loss() -> None:

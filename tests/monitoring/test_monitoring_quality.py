@@ -82,6 +82,19 @@ def test_a_few_rows_without_a_mistake_are_not_certain() -> None:
     assert found.standard_error > 0.1
 
 
+@pytest.mark.parametrize("area", [0.0, 1.0])
+@pytest.mark.parametrize(("positives", "negatives"), [(1, 1), (3, 300), (300, 3), (20, 200)])
+def test_a_few_rows_in_perfect_order_are_not_certain(area: float, positives: int, negatives: int) -> None:
+    found = auc([True] * positives + [False] * negatives, [area] * positives + [1 - area] * negatives)
+    assert found is not None
+    assert found.value == area
+    assert found.standard_error is not None
+    share = accuracy([1] * min(positives, negatives), [1] * min(positives, negatives))
+    assert share is not None
+    assert share.standard_error is not None
+    assert found.standard_error > share.standard_error / 2, "about as sure as a share of so few rows"
+
+
 def test_one_row_has_no_standard_error() -> None:
     assert brier([True], [0.5]) == Measured(0.25, None, 1)
 

@@ -177,8 +177,10 @@ def analyse(
     *,
     seconds: float = 0.0,
     before: Analysis | None = None,
+    positive: Any = None,
 ) -> Analysis:
-    """What the samples say after ``seconds`` of a step; ``before`` is the analysis at the tick before, which knows the looks taken.
+    """What the samples say after ``seconds`` of a step; ``before`` is the analysis at the tick before, which knows the looks taken;
+    ``positive`` the label of the positive class (see :func:`modelyard.monitoring.quality.measure`).
 
     Pure. Called at every tick, with samples that only grow; see :mod:`modelyard.deployments.measures` for the statistics of each measurement.
     """
@@ -195,8 +197,10 @@ def analyse(
         decided = earlier is not None and earlier.phase in (Phase.SUCCESSFUL, Phase.FAILED)
         due = rows >= max(rule.min_rows, GROWTH * look_rows) or (late and rows > look_rows and rows >= rule.min_rows)
         if due and not decided and look < rule.max_looks:
-            look, look_rows = look + 1, rows
-            found.append(measures.quality(stable, candidate, rule))
+            measured = measures.quality(stable, candidate, rule, positive)
+            if measured.phase is not Phase.PENDING:  # what cannot be measured yet was not looked at
+                look, look_rows = look + 1, rows
+            found.append(measured)
         else:
             found.append(_waiting(earlier, stable, candidate, rule, look, look_rows))
     if rule.shift_limit is not None:

@@ -20,6 +20,7 @@
 
     [deployment.monitor]        # all other keys: see modelyard.monitoring.config.MonitorConfig
     on_alert = "none"           # or "rollback": go back when any alert about the live version fires
+    positive = "late"           # the label of the positive class, for rollouts too; see modelyard.monitoring.quality.measure
 """
 
 from __future__ import annotations
@@ -74,6 +75,11 @@ class DeploymentConfig:
     rollout: RolloutConfig = RolloutConfig()
     analysis: AnalysisRule = field(default_factory=AnalysisRule)
     monitor: MonitorSettings = MonitorSettings()
+
+    @property
+    def positive(self) -> Any:
+        """The label of the positive class: one setting, by which the monitor and a rollout measure alike."""
+        return self.monitor.settings.get("positive")
 
     @classmethod
     def parse(

@@ -14,11 +14,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, exp, floor, lgamma, sqrt
 from statistics import NormalDist
+from typing import Any
 
 from modelyard.deployments.analysis import AnalysisRule, Measurement, Phase, Sample
 
 GUARD = 1e-4
 """The one-sided level of one look at errors, latency and the shift of predictions."""
+
+FEWEST = 10
+"""Labelled rows of each class that an area under the curve needs before it is compared."""
 
 _NEEDS = {
     "auc": "a column 'probability' and labels of both classes",
@@ -81,18 +85,27 @@ def latency(stable: Sample, candidate: Sample, rule: AnalysisRule) -> Measuremen
     return Measurement("latency", phase, told, usual_value, value, low, high, limit, **counts)
 
 
-def quality(stable: Sample, candidate: Sample, rule: AnalysisRule) -> Measurement:
+def quality(stable: Sample, candidate: Sample, rule: AnalysisRule, positive: Any = None) -> Measurement:
     """Is the candidate not worse than the stable version by more than ``margin``? One look.
 
     A test of non-inferiority (FDA, Non-Inferiority Clinical Trials, 2016) on the difference *candidate minus stable*, turned so that higher is better. The
     versions answered different rows, so its standard error is the root of the sum of both squares. Passes when the lower bound is above
-    ``-margin``; fails when the upper bound is below it; otherwise more labels are awaited.
+    ``-margin``; fails when the upper bound is below it; otherwise more labels are awaited. Pending while
+    an area under the curve would rest on fewer than :data:`FEWEST` rows of a class: its distribution is not yet near normal then.
     """
-    from modelyard.monitoring.quality import LOWER_IS_BETTER, measure
+    from modelyard.monitoring.quality import LOWER_IS_BETTER, classes, measure
 
     counts = {"stable_count": stable.labelled, "candidate_count": candidate.labelled}
     metric, margin = rule.metric, rule.margin
-    ours, theirs = (measure(sample.outputs, sample.truth).get(metric) for sample in (candidate, stable))
+    if metric == "auc":
+        found = [classes(sample.outputs, sample.truth, positive) for sample in (candidate, stable)]
+        fewest = min((min(both) for both in found if both is not None), default=FEWEST)
+        if fewest < FEWEST and all("probability" in sample.outputs for sample in (candidate, stable)):
+            words = (
+                f"{fewest} of the {FEWEST} labelled rows of each class needed to compare auc have come to each version"
+            )
+            return Measurement(metric, Phase.PENDING, words, limit=-margin, **counts)
+    ours, theirs = (measure(sample.outputs, sample.truth, positive).get(metric) for sample in (candidate, stable))
     if ours is None or theirs is None or ours.standard_error is None or theirs.standard_error is None:
         which = "the candidate" if ours is None or ours.standard_error is None else "the stable version"
         words = f"{metric} could not be measured on the labelled rows of {which}: {_why_not(metric)}"

@@ -96,7 +96,14 @@ class Stepper:
         window = self._reader.window(rollout.id, rollout.stable, rollout.candidate, rollout.step_time)
         seconds = (self._workspace.clock.now() - rollout.step_time).total_seconds()
         before = controller.analysis_before(rollout)
-        return analyse(window.stable, window.candidate, row.config.analysis, seconds=seconds, before=before)
+        return analyse(
+            window.stable,
+            window.candidate,
+            row.config.analysis,
+            seconds=seconds,
+            before=before,
+            positive=row.config.positive,
+        )
 
     def _promote(self, row: DeploymentRow, rollout: RolloutRow, move: MoveAlias) -> Change:
         """Moves the alias, and says as an event what came of it."""

@@ -43,7 +43,8 @@ def auc(truth: ArrayLike, score: ArrayLike) -> Measured | None:
     """Area under the ROC curve: the probability that a positive outranks a negative, ties counting half.
 
     ``truth`` is boolean, ``score`` any number that rises with the chance of true. By ranks (Mann-Whitney); standard
-    error of Hanley and McNeil (1982). ``None`` unless both classes are there.
+    error of Hanley and McNeil (1982), taken at an area that is drawn towards 1/2 by one success and one failure for the
+    smaller class, so that a few rows in perfect order are not taken for certainty. ``None`` unless both classes are there.
     """
     positive, scores = np.asarray(truth, dtype=bool), np.asarray(score, dtype=np.float64)
     n, m = int(positive.sum()), int((~positive).sum())
@@ -52,8 +53,10 @@ def auc(truth: ArrayLike, score: ArrayLike) -> Measured | None:
     _, group, size = np.unique(scores, return_inverse=True, return_counts=True)
     rank = (np.cumsum(size) - (size - 1) / 2)[group]  # the mean rank of each tie
     area = float((rank[positive].sum() - n * (n + 1) / 2) / (n * m))
-    q1, q2 = area / (2 - area), 2 * area * area / (1 + area)
-    variance = (area * (1 - area) + (n - 1) * (q1 - area * area) + (m - 1) * (q2 - area * area)) / (n * m)
+    few = min(n, m)
+    a = (max(area, 1 - area) * few + 1) / (few + 2)  # turning all scores around changes no uncertainty
+    q1, q2 = a / (2 - a), 2 * a * a / (1 + a)
+    variance = (a * (1 - a) + (n - 1) * (q1 - a * a) + (m - 1) * (q2 - a * a)) / (n * m)
     return Measured(area, math.sqrt(max(0.0, variance)), n + m)
 
 
@@ -111,6 +114,16 @@ def measure(outputs: Mapping[str, Sequence[Any]], truth: Sequence[Any], positive
         for name, m in found.items()
         if m is not None and all(map(math.isfinite, (m.value, m.standard_error or 0)))
     }
+
+
+def classes(outputs: Mapping[str, Sequence[Any]], truth: Sequence[Any], positive: Any = None) -> tuple[int, int] | None:
+    """How many rows with a probability are of the positive class and how many are not; ``None`` where no class is."""
+    labels = [t for t, p in zip(truth, outputs.get("probability", ()), strict=False) if _is_number(p)]
+    chosen = positive if positive is not None else _positive([*truth, *outputs.get("label", ())])
+    if chosen is None:
+        return (len(labels), 0) if len(set(map(repr, truth))) < 2 else None
+    hits = sum(1 for label in labels if label == chosen)
+    return hits, len(labels) - hits
 
 
 def _measure(outputs: Mapping[str, Sequence[Any]], truth: Sequence[Any], positive: Any) -> dict[str, Measured | None]:
