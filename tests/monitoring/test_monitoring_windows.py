@@ -197,6 +197,32 @@ def test_two_versions_that_answered_the_same_row_are_both_labelled() -> None:
     assert join.label("id", _T0, 1) == {"w1", "w2"}
 
 
+def test_a_label_for_a_forgotten_slot_finds_nothing_and_costs_nothing() -> None:
+    join = LabelJoin()
+    for version, slot in ((1, "old"), (2, "new")):
+        join.predict("a", version, _T0, slot, 0.5)
+    join.predict("b", 1, _T0, "old", 0.5)
+    join.label("a", _T0, 1)
+    join.forget("old")
+    assert join.label("b", _T0, 1) == set()
+    assert join.label("a", _T0 + timedelta(hours=1), 0) == {"new"}
+    assert (join.pairs("old"), join.pairs("new")) == ([], [(0.5, 0)])
+    join.forget("new")
+    assert join.waiting == 0
+
+
+def test_a_prediction_that_moved_or_was_let_go_is_forgotten_where_it_is() -> None:
+    join = LabelJoin(limit=2)
+    join.predict("a", 1, _T0, "old", 0.5)
+    join.predict("a", 1, _T0 + timedelta(hours=1), "new", 0.7)
+    join.forget("old")
+    assert join.label("a", _T0, 1) == {"new"}
+    for identity in ("b", "c"):  # the limit lets "a" go
+        join.predict(identity, 1, _T0, "new", 0.5)
+    join.forget("new")
+    assert join.waiting == 0
+
+
 def test_memory_is_bounded_and_what_was_let_go_is_counted() -> None:
     join = LabelJoin(limit=2)
     for i in range(4):

@@ -32,6 +32,7 @@ class LabelJoin:
         self._predictions: OrderedDict[str, dict[int, _Prediction]] = OrderedDict()
         self._labels: OrderedDict[str, tuple[datetime, Any]] = OrderedDict()
         self._pairs: dict[Hashable, dict[str, tuple[Any, Any]]] = {}
+        self._slots: dict[Hashable, set[str]] = {}  # the ids of the predictions that wait in each slot
 
     def predict(self, identity: str, version: int, time: datetime, slot: Hashable, output: Any) -> set[Hashable]:
         """Takes a prediction; returns the slots whose pairs changed. The last prediction of a version for one id is the
@@ -42,11 +43,15 @@ class LabelJoin:
         if before is not None:
             if before.time > time:
                 return changed
+            self._leave(before.slot, identity)
             if self._pairs.get(before.slot, {}).pop(identity, None) is not None:
                 changed.add(before.slot)
         versions[version] = _Prediction(time, slot, output)
+        self._slots.setdefault(slot, set()).add(identity)
         if len(self._predictions) > self.limit:
-            self._predictions.popitem(last=False)
+            oldest, gone = self._predictions.popitem(last=False)
+            for prediction in gone.values():
+                self._leave(prediction.slot, oldest)
             self.evicted += 1
         label = self._labels.get(identity)
         if label is not None:
@@ -77,6 +82,23 @@ class LabelJoin:
     def labelled(self, slot: Hashable) -> int:
         return len(self._pairs.get(slot, ()))
 
+    @property
+    def waiting(self) -> int:
+        """How many ids have a prediction that can be labelled."""
+        return len(self._predictions)
+
     def forget(self, slot: Hashable) -> None:
-        """Drops the pairs of a slot that nobody will ask for again."""
+        """Drops the pairs of a slot that nobody will ask for again, and its predictions: a label that comes now finds nothing."""
         self._pairs.pop(slot, None)
+        for identity in self._slots.pop(slot, ()):
+            versions = self._predictions[identity]
+            for version in [v for v, prediction in versions.items() if prediction.slot == slot]:
+                del versions[version]
+            if not versions:
+                del self._predictions[identity]
+
+    def _leave(self, slot: Hashable, identity: str) -> None:
+        identities = self._slots.get(slot, set())
+        identities.discard(identity)
+        if not identities:
+            self._slots.pop(slot, None)
