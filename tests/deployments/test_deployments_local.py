@@ -104,6 +104,13 @@ def state(deployment: Deployment) -> State | None:
     return deployment.rollout.state if deployment.rollout else None
 
 
+def test_a_file_left_in_the_folder_of_a_deployment_does_not_run_as_a_module(yard: Workspace) -> None:
+    folder = yard.root / "deployments" / "fraud"
+    folder.mkdir(parents=True)
+    (folder / "json.py").write_text("raise SystemExit('this was run')\n")
+    assert deploy(yard, "fraud/1", config=CONFIG).url is not None
+
+
 def test_a_good_canary_is_promoted_and_a_bad_one_aborts_without_one_failed_request(yard: Workspace) -> None:
     deployment = deploy(yard, "fraud/1", config=CONFIG)
     with users(deployment) as failures:

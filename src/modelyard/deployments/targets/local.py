@@ -74,7 +74,8 @@ class LocalTarget:
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def _spawn(self, replica: str) -> Running:
-        command = [sys.executable, "-m", "modelyard.deployments.replica_process"]
+        # -P: a file such as json.py left in the folder of the deployment must not stand in for a module
+        command = [sys.executable, "-P", "-m", "modelyard.deployments.replica_process"]
         command += ["--yard", str(self._workspace.root), "--deployment", self._name, "--id", replica]
         if port := self._last_port():
             command += ["--prefer-port", str(port)]
