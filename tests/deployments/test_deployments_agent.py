@@ -416,6 +416,23 @@ def test_without_the_lease_two_steppers_still_step_each_step_once(
     test_two_agents_at_once_step_each_step_once(yard)
 
 
+def test_a_promotion_that_another_agent_made_a_moment_before_is_done_and_not_overtaken(
+    yard: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = yard.registry.move_alias
+
+    def twice(*what: Any, **more: Any) -> Any:
+        move(*what, **more)  # the other agent, between our look and our move
+        return move(*what, **more)
+
+    with agent_of(yard) as (agent, engine):
+        until(lambda: number(engine) == 1, agent)
+        monkeypatch.setattr(yard.registry, "move_alias", twice)
+        begin(yard, steps=())
+        until(lambda: not newest(yard).active, agent)
+        assert newest(yard).state is State.DONE
+
+
 def test_the_agent_of_a_stopped_deployment_ends_its_replica(yard: Workspace) -> None:
     ended: list[bool] = []
     engine = Engine("fraud", "r1")

@@ -66,6 +66,8 @@ class Stepper:
                 rollout_records.note(self._registry, rollout, evidence)
             return None
         change = self._promote(row, rollout, decision) if isinstance(decision, MoveAlias) else decision
+        if change is None:
+            return None
         after = rollout_records.apply(self._registry, rollout, change)
         if after is not None:
             _log.info(
@@ -105,8 +107,8 @@ class Stepper:
             positive=row.config.positive,
         )
 
-    def _promote(self, row: DeploymentRow, rollout: RolloutRow, move: MoveAlias) -> Change:
-        """Moves the alias, and says as an event what came of it."""
+    def _promote(self, row: DeploymentRow, rollout: RolloutRow, move: MoveAlias) -> Change | None:
+        """Moves the alias, and says as an event what came of it; None when another moved it since it was looked at."""
         reference = Reference(row.model, Number(rollout.candidate))
         evidence = {"deployment": row.name, "rollout": rollout.id, "analyses": list(move.evidence)}
         try:
@@ -115,8 +117,8 @@ class Stepper:
             )
         except (GateRefused, VersionNotFound) as refusal:
             return Change(Event.GATE_REFUSED, rollout.step, str(refusal), move.evidence)
-        except AliasMoved as moved:
-            return Change(Event.OVERTAKEN, rollout.step, str(moved), move.evidence)
+        except AliasMoved:  # by whom, and whether it was this very promotion, is for the next look to say
+            return None
         return Change(Event.MOVED, rollout.step, move.reason, move.evidence)
 
 
