@@ -231,3 +231,24 @@ def test_all_commands_of_a_project_look_at_the_same_yard(
     monkeypatch.setenv("MODELYARD_URL", str(places["env"]))
     seen()
     seen("--yard", str(places["asked"]))
+
+
+def test_a_gate_that_the_project_no_longer_names_is_told_by_each_run_until_it_is_cleared(
+    sh: Shell, tmp_path: Path
+) -> None:
+    project = tmp_path / "modelyard.toml"
+    head = '[project]\nmodel = "fraud"\n[stages.build]\ncommand = "true"\n[gates]\nproduction = ["metrics.auc > 0.6"]\n'
+    project.write_text(head + 'staging = ["metrics.auc > 0.5"]\n')
+    assert sh("run") == 0
+    assert sh.err == ""
+    project.write_text(head)
+    for _ in range(2):
+        assert sh("run") == 0
+        assert "fraud@staging has gates that modelyard.toml does not name (metrics.auc > 0.5); they stay" in sh.err
+        assert sh.err.count("\n") == 1
+    project.write_text(head + "staging = []\n")
+    assert sh("run") == 0
+    assert Workspace().gates("fraud", "staging") == []
+    project.write_text(head)
+    assert sh("run") == 0
+    assert sh.err == ""

@@ -47,10 +47,14 @@ def run(
         for item in () if as_json else planned:
             say(f"{item.stage.name}: {' '.join(item.stage.command)} ({item.reason})")
         return
+    found = workspace(create=True)
+    for alias, expressions in pipelines.unnamed_gates(project, found).items():
+        told = f"{project.model}@{alias} has gates that {project.path.name} does not name ({'; '.join(expressions)})"
+        typer.echo(f"note: {told}; they stay in force, and {alias} = [] under [gates] clears them", err=True)
     result = pipelines.run(
         project,
         stages or (),
-        workspace(create=True),
+        found,
         on_line=lambda stage, line: print(f"{stage} | {line}", file=sys.stderr if as_json else None),
         on_stage=None if as_json else _told,
         environ=os.environ,

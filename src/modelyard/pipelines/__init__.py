@@ -3,7 +3,7 @@
 from modelyard.pipelines.config import find_project, read_project
 from modelyard.pipelines.project import Project, Stage
 from modelyard.pipelines.rows import RunRow, runs, sweep
-from modelyard.pipelines.run import RunResult, StageResult, run
+from modelyard.pipelines.run import RunResult, StageResult, run, unnamed_gates
 from modelyard.pipelines.stages import PlannedStage, plan
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "run",
     "runs",
     "sweep",
+    "unnamed_gates",
 ]

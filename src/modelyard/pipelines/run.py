@@ -17,6 +17,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
+from sqlalchemy import select
+
 from modelyard.core.errors import ModelNotFound, StageFailed, StageTimedOut, YardUnwritable
 from modelyard.pipelines.lines import LineFeed
 from modelyard.pipelines.locks import ProjectLock, project_lock, run_lock
@@ -26,6 +28,7 @@ from modelyard.pipelines.rows import State, begin_row, end_row, sweep
 from modelyard.pipelines.stages import plan
 from modelyard.provenance.git import head_commit
 from modelyard.provenance.secrecy import masked
+from modelyard.registry import schema
 
 if TYPE_CHECKING:
     import subprocess
@@ -119,6 +122,25 @@ def set_gates(project: Project, workspace: Workspace) -> list[str]:
             workspace.set_gates(project.model, alias, list(expressions))
             changed.append(alias)
     return changed
+
+
+def unnamed_gates(project: Project, workspace: Workspace) -> dict[str, list[str]]:
+    """Gates of the project's model, by alias, that the project does not name. They stay in force: somebody may have set them by hand."""
+    if project.model is None:
+        return {}
+    query = (
+        select(schema.gates.c.alias, schema.gates.c.expressions)
+        .join(schema.models, schema.models.c.id == schema.gates.c.model_id)
+        .where(
+            schema.models.c.workspace == workspace.registry.workspace,
+            schema.models.c.kind == "model",
+            schema.models.c.name == project.model,
+        )
+        .order_by(schema.gates.c.alias)
+    )
+    with workspace.registry.read() as connection:
+        found = connection.execute(query).all()
+    return {row.alias: list(row.expressions) for row in found if row.alias not in project.gates}
 
 
 @dataclass(frozen=True)
