@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -252,3 +253,27 @@ def test_a_gate_that_the_project_no_longer_names_is_told_by_each_run_until_it_is
     project.write_text(head)
     assert sh("run") == 0
     assert sh.err == ""
+
+
+def test_an_interrupt_while_a_rollout_is_followed_says_that_it_goes_on(
+    sh: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Followed:
+        name = "fraud"
+        rollout = SimpleNamespace(active=True)
+
+        def watch(self) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("modelyard.deployments.deploy", lambda *_, **__: Followed(), raising=False)
+    told = sh.fails(130, "deploy fraud/2")
+    assert told == "modelyard: interrupted; the rollout goes on; see: modelyard rollout fraud\n"
+
+
+def test_any_other_interrupt_claims_nothing(sh: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("modelyard.deployments.deploy", interrupted, raising=False)
+    assert sh("deploy fraud/2") == 130
+    assert sh.err.strip() == "modelyard: interrupted"

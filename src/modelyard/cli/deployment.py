@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelyard.cli.output import AsJson, age_text, say, show_json, show_table
-from modelyard.cli.session import workspace
+from modelyard.cli.session import Interrupted, workspace
 
 if TYPE_CHECKING:
     from modelyard.deployments.rollout_records import RolloutRow
@@ -49,10 +49,13 @@ def deploy(
     made = deploy_version(found, reference, name, port=port, reason=reason)
     running = made.rollout
     if wait and running is not None and running.active:
-        for row in made.watch():
-            if not as_json:
-                say(rollout_text(row))
-        made.wait()
+        try:
+            for row in made.watch():
+                if not as_json:
+                    say(rollout_text(row))
+            made.wait()
+        except KeyboardInterrupt:  # the replica is a process of its own
+            raise Interrupted(goes_on=f"the rollout goes on; see: modelyard rollout {made.name}") from None
     if as_json:
         show_json(made.status().to_json())
     else:

@@ -10,9 +10,8 @@ import typer
 from typer.main import get_command
 
 from modelyard.cli import app
+from modelyard.cli.session import INTERRUPTED
 from modelyard.core.errors import ModelyardError
-
-INTERRUPTED = 130
 
 # typer carries its own copy of click in newer releases: these are the bases of its errors in either case.
 _CallError, _AnyClickError = typer.BadParameter.__mro__[1:3]
@@ -30,7 +29,7 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as error:
         return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; nothing is left running", INTERRUPTED)
+        return _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:  # the reader of a pipe went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -8,9 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelyard.core.clock import SystemClock
+from modelyard.core.errors import ModelyardError
 
 if TYPE_CHECKING:
     from modelyard.client.workspace import Workspace
+
+INTERRUPTED = 130
+"""The exit code of ^C, as shells say it."""
+
+
+class Interrupted(ModelyardError):
+    """^C where something goes on without this process: says what."""
+
+    exit_code = INTERRUPTED
+    sentence = "interrupted; {goes_on}"
+
 
 _chosen: list[str | None] = [None]
 
