@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -277,3 +278,17 @@ def test_any_other_interrupt_claims_nothing(sh: Shell, monkeypatch: pytest.Monke
     monkeypatch.setattr("modelyard.deployments.deploy", interrupted, raising=False)
     assert sh("deploy fraud/2") == 130
     assert sh.err.strip() == "modelyard: interrupted"
+
+
+def test_times_are_shown_with_their_zone_wherever_one_is(sh: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sh("register fraud model.joblib") == 0
+    made = Workspace().model("fraud").created_time
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        for command in ("show fraud", "history"):
+            assert sh(command) == 0
+            assert f"{made:%Y-%m-%d %H:%M:%S}Z" in " ".join(sh.out.split())
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()

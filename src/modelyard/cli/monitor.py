@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from modelyard.cli.output import AsJson, say, show_json, show_table
+from modelyard.cli.output import AsJson, say, show_json, show_table, time_text
 from modelyard.cli.session import workspace
 
 
@@ -26,7 +26,6 @@ def monitor(
 
     Example: modelyard monitor fraud
     """
-    from modelyard.core.clock import to_text
     from modelyard.deployments import Deployment, monitored
 
     measured = monitored(Deployment(workspace(), name), finish=finish)
@@ -38,7 +37,7 @@ def monitor(
         ("from", "version", "rows", "labelled", "errors", "p95 ms", "quality", "drifted"),
         [
             (
-                to_text(window.start)[:16],
+                time_text(window.start),
                 window.version,
                 window.rows,
                 window.labelled,
@@ -53,7 +52,7 @@ def monitor(
     )
     firing = [alert for alert in measured.alerts if alert.state == "firing"]
     for alert in firing:
-        since = to_text(alert.since)[:10] if alert.since else "?"
+        since = time_text(alert.since) if alert.since else "?"
         say(f"firing: {alert.rule} of {alert.subject} on version {alert.version} since {since}")
     if not firing and windows:
         say("no alert is firing")

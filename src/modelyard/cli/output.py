@@ -65,8 +65,12 @@ def bytes_text(size: float) -> str:
 
 
 def time_text(when: datetime) -> str:
-    """An instant in local time, to the second."""
-    return when.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """An instant to the second, in UTC as in the JSON documents and in the windows of monitoring, and marked so.
+
+    >>> time_text(datetime(2026, 3, 1, 12, 30, tzinfo=UTC))
+    '2026-03-01 12:30:00Z'
+    """
+    return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def age_text(when: datetime) -> str:
