@@ -20,6 +20,7 @@ from modelyard.core.names import ModelName
 from modelyard.core.references import Number, Reference
 from modelyard.deployments import records, replica_records, rollout_records
 from modelyard.deployments.config import DeploymentConfig
+from modelyard.deployments.folder import replica_log, traffic_folder
 from modelyard.deployments.records import DeploymentRow
 from modelyard.deployments.rollout import Event, State
 from modelyard.deployments.rollout_records import Change, RolloutRow
@@ -110,7 +111,7 @@ class Deployment:
             if not rollout.active or rollout.state is State.PAUSED:
                 return
             if not self._alive(self.workspace.clock.now()):
-                log = self.workspace.root / "deployments" / self.name / "replica.log"
+                log = replica_log(self.workspace.root, self.name)
                 raise ReplicaFailed(name=self.name, problem="no replica is alive to go on with the rollout", log=log)
             self.workspace.clock.sleep(poll)
 
@@ -170,7 +171,7 @@ class Deployment:
             raise InvalidRequest(problem=f"{len(ids)} ids and {len(values)} values are given; there must be as many")
         if not len(ids):
             return
-        folder = self.workspace.root / "deployments" / self.name / "traffic"
+        folder = traffic_folder(self.workspace.root, self.name)
         try:
             if self._labels is None:
                 self._labels = TrafficLog(folder).open_writer(f"sdk-{uuid4().hex[:12]}")

@@ -15,6 +15,7 @@ from modelyard.deployments import records
 from modelyard.deployments.config import DeploymentConfig
 from modelyard.deployments.delivery import project_config
 from modelyard.deployments.deployment import Deployment
+from modelyard.deployments.folder import deployment_folder
 from modelyard.deployments.replica_process import serve
 from modelyard.deployments.targets.lock import ReplicaLock
 from modelyard.serving.replica import require_free
@@ -38,7 +39,7 @@ def serve_here(
     name = Reference.parse(reference).name
     given = None if config is None else DeploymentConfig.parse(config)
     replica = f"{name[:80]}-{uuid4().hex[:8]}"
-    with ReplicaLock(workspace.root / "deployments" / name, replica):
+    with ReplicaLock(deployment_folder(workspace.root, name), replica):
         planned = (given or _present(workspace, name) or project_config(name) or DeploymentConfig()).at_port(port)
         require_free(planned.host, planned.port)
         _prepare(workspace, reference, planned)

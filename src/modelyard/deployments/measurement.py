@@ -6,10 +6,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from modelyard.client.workspace import Workspace
 from modelyard.core.clock import to_text
 from modelyard.core.errors import Locked
 from modelyard.core.references import Number, Reference
 from modelyard.deployments.deployment import Deployment
+from modelyard.deployments.folder import deployment_folder, traffic_folder
+from modelyard.deployments.records import DeploymentRow
 from modelyard.deployments.targets.lock import holder
 from modelyard.monitoring.alerts import Alert
 from modelyard.monitoring.config import MonitorConfig
@@ -45,19 +48,28 @@ def monitored(deployment: Deployment, *, finish: bool = False) -> Measurement:
     errors, but no drift. Raises Locked when a replica runs meanwhile and ``finish`` is asked for.
     """
     workspace, row = deployment.workspace, deployment.row
-    kept = RegistryRecords(workspace.registry, row.name)
-    running = holder(workspace.root / "deployments" / row.name)
+    running = holder(deployment_folder(workspace.root, row.name))
     if running is not None:
         if finish:
             raise Locked(what=f"the monitoring of {row.name!r}", holder=f"its replica (process {running.pid}) does it")
-        found = kept.load()
+        found = RegistryRecords(workspace.registry, row.name).load()
         return Measurement(found.windows, found.alerts)
+
+    monitor = deployment_monitor(workspace, row)
+    monitor.process(finish=finish)
+    return Measurement(tuple(monitor.windows), tuple(monitor.alerts))
+
+
+def deployment_monitor(workspace: Workspace, row: DeploymentRow) -> Monitor:
+    """The monitor over the traffic of a deployment, with what was kept of earlier windows."""
 
     def held(number: int) -> Held:
         model = workspace.model(Reference(row.model, Number(number)))
         return Held(model.reference_profile, model.metrics)
 
-    log = TrafficLog(workspace.root / "deployments" / row.name / "traffic")
-    monitor = Monitor(log, held, MonitorConfig.from_json(row.config.monitor.settings), kept)
-    monitor.process(finish=finish)
-    return Measurement(tuple(monitor.windows), tuple(monitor.alerts))
+    return Monitor(
+        TrafficLog(traffic_folder(workspace.root, row.name)),
+        held,
+        MonitorConfig.from_json(row.config.monitor.settings),
+        RegistryRecords(workspace.registry, row.name),
+    )

@@ -14,6 +14,7 @@ from typing import IO
 from modelyard.client.workspace import Workspace
 from modelyard.core.errors import ModelyardError, PortInUse
 from modelyard.deployments.agent import Agent
+from modelyard.deployments.folder import deployment_folder, traffic_folder
 from modelyard.deployments.records import deployment
 from modelyard.deployments.targets.lock import ReplicaLock
 from modelyard.monitoring.exporters.prometheus import MonitoringCollector
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         workspace = Workspace(asked.yard, create=False)
-        with ReplicaLock(workspace.root / "deployments" / asked.deployment, asked.id):
+        with ReplicaLock(deployment_folder(workspace.root, asked.deployment), asked.id):
             serve(workspace, asked.deployment, asked.id, prefer_port=asked.prefer_port, watch_stdin=asked.watch_stdin)
     except (ModelyardError, OSError) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201 - the last line of the log is what people are shown
@@ -43,7 +44,7 @@ def serve(workspace: Workspace, name: str, replica_id: str, *, prefer_port: int 
     """One replica with its agent, until it is asked to stop. Raises DeploymentNotFound, PortInUse, AddressUnusable."""
     with workspace.registry.read() as connection:
         config = deployment(connection, workspace.registry.workspace, name).config
-    log = TrafficLog(workspace.root / "deployments" / name / "traffic")
+    log = TrafficLog(traffic_folder(workspace.root, name))
     engine = Engine(name, replica_id, recorder=log.open_writer(replica_id), clock=workspace.clock)
     app = create_app(engine)
     try:

@@ -10,15 +10,12 @@ from typing import Any
 from modelyard.client.workspace import Workspace
 from modelyard.core.clock import to_text
 from modelyard.core.errors import AliasMoved, NoEarlierVersion
-from modelyard.core.references import Number, Reference
+from modelyard.deployments.measurement import deployment_monitor
 from modelyard.deployments.records import DeploymentRow
 from modelyard.monitoring.alerts import Alert
 from modelyard.monitoring.config import MonitorConfig
 from modelyard.monitoring.exporters.prometheus import Snapshot
 from modelyard.monitoring.monitor import Monitor
-from modelyard.monitoring.monitor import Reference as Held
-from modelyard.monitoring.records import RegistryRecords
-from modelyard.serving.traffic_log import TrafficLog
 
 _log = logging.getLogger(__name__)
 
@@ -97,19 +94,10 @@ class Watch:
     def _process(self, row: DeploymentRow) -> None:
         if self._monitor is None or self._settings != row.config.monitor:
             self._settings = row.config.monitor
-            self._monitor = Monitor(
-                TrafficLog(self._workspace.root / "deployments" / self._name / "traffic"),
-                lambda number: self._held(row, number),
-                MonitorConfig.from_json(row.config.monitor.settings),
-                RegistryRecords(self._registry, self._name),
-            )
+            self._monitor = deployment_monitor(self._workspace, row)
         for transition in self._monitor.process().transitions:
             _log.warning("alert: %s", transition.reason)
         self.snapshot = Snapshot(self._name, self._monitor.windows, self._monitor.alerts)
-
-    def _held(self, row: DeploymentRow, number: int) -> Held:
-        model = self._workspace.model(Reference(row.model, Number(number)))
-        return Held(model.reference_profile, model.metrics)
 
     def _act(self, row: DeploymentRow, live: int | None) -> bool:
         if self._monitor is None:

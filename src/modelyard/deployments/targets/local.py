@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from modelyard.client.workspace import Workspace
 from modelyard.core.errors import ReplicaFailed
+from modelyard.deployments.folder import deployment_folder, replica_log
 from modelyard.deployments.replica_records import FAILED, READY, ReplicaRow, replicas_of
 from modelyard.deployments.targets.lock import holder
 from modelyard.deployments.targets.target import Running
@@ -35,8 +36,8 @@ class LocalTarget:
         self._workspace = workspace
         self._name = name
         self._bound = until_parent_ends
-        self.folder = workspace.root / "deployments" / name
-        self.log = self.folder / "replica.log"
+        self.folder = deployment_folder(workspace.root, name)
+        self.log = replica_log(workspace.root, name)
 
     def check(self, host: str, port: int) -> None:
         if self.running() is None:
