@@ -18,7 +18,9 @@ import pytest
 from modelyard.client.workspace import Workspace
 from modelyard.core.errors import Locked, StageFailed, StageTimedOut, YardUnwritable
 from modelyard.pipelines import Project, RunResult, read_project, run, runs, sweep
+from modelyard.pipelines.locks import run_lock
 from modelyard.pipelines.process import Identity
+from modelyard.pipelines.rows import begin_row
 
 
 @pytest.fixture
@@ -368,3 +370,14 @@ def test_the_rows_of_a_killed_runner_are_shown_as_stopped_and_the_orphan_keeps_o
     assert states(workspace) == [("build", "stopped", None), ("build", "passed", 0), ("test", "passed", 0)]
     swept = [row for row in workspace.registry.history() if row.after["state"] == "stopped"]
     assert [row.reason for row in swept] == ["the process that ran it ended without a word"]
+
+
+def test_what_a_dead_runner_left_stays_with_its_model_in_the_ledger(workspace: Workspace) -> None:
+    (workspace.root / "runs").mkdir()
+    with run_lock(workspace.root, "r1", "fraud"):
+        begin_row(workspace, "r1", "build", "python model.py", None, "runs/r1/build.log")
+        assert sweep(workspace) == []
+    begin_row(workspace, "r2", "build", "python model.py", None, "runs/r2/build.log")
+    assert sorted(sweep(workspace)) == ["r1/build", "r2/build"]
+    swept = {row.subject: row.name for row in workspace.registry.history()}
+    assert swept == {"r1/build": "fraud", "r2/build": ""}, "the folder of r2 is gone"

@@ -53,13 +53,27 @@ def project_lock(root: Path, project: Path, run: str) -> Iterator[ProjectLock]:
 
 
 @contextmanager
-def run_lock(root: Path, run: str) -> Iterator[None]:
-    """Makes the folder of a run and holds its lock while the run goes on, so that others can tell (:func:`goes_on`)."""
+def run_lock(root: Path, run: str, model: str | None) -> Iterator[None]:
+    """Makes the folder of a run and holds its lock while the run goes on, so that others can tell (:func:`goes_on`).
+
+    Its file says which model the run is about, so that this is known when its runner is dead (:func:`model_of`).
+    """
     file = _run_file(root, run)
     file.parent.mkdir()
     with file.open("xb") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
+        handle.write(json.dumps({"model": model}).encode())
+        handle.flush()
         yield
+
+
+def model_of(root: Path, run: str) -> str | None:
+    """The model that a run was about; None when it was about none, or its folder is gone."""
+    try:
+        found = _facts(_run_file(root, run)).get("model")
+    except OSError:
+        return None
+    return found if isinstance(found, str) else None
 
 
 def goes_on(root: Path, run: str) -> bool:

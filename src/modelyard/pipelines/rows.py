@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from sqlalchemy import insert, select, update
 
 from modelyard.core.clock import from_micros, to_micros
-from modelyard.pipelines.locks import goes_on
+from modelyard.pipelines.locks import goes_on, model_of
 from modelyard.registry import schema
 
 if TYPE_CHECKING:
@@ -123,5 +123,6 @@ def sweep(workspace: Workspace) -> list[str]:
         ).all()
     dead = [row for row in left if not goes_on(workspace.root, row.run)]
     for row in dead:
-        end_row(workspace, row.id, None, "stopped", None, "the process that ran it ended without a word")
+        model = model_of(workspace.root, row.run)
+        end_row(workspace, row.id, model, "stopped", None, "the process that ran it ended without a word")
     return [f"{row.run}/{row.stage}" for row in dead]

@@ -91,7 +91,7 @@ def run(
     name = f"{began:%Y%m%d-%H%M%S}-{token()}"
     results: list[StageResult] = []
     try:
-        with project_lock(workspace.root, project.folder, name) as lock, run_lock(workspace.root, name):
+        with project_lock(workspace.root, project.folder, name) as lock, run_lock(workspace.root, name, project.model):
             sweep(workspace)
             set_gates(project, workspace)
             with interruptions() as interruption:
