@@ -99,18 +99,17 @@ def draw(
     above.set_ylabel("live AUC by week (band: standard error)")
     above.set_title("flights-delay in 2013: live quality, drift, and changes of version")
     above.legend(loc="upper right")
-    for feature, words in labels.items():
-        found = [
-            (w.start + (w.end - w.start) / 2, s)
-            for w in windows
-            for s in w.drift
-            if s.feature == feature and w.stable_requests
-        ]
-        (line,) = below.plot([when for when, _ in found], [s.value for _, s in found], "o-", markersize=4, label=words)
-        fired = [(when, s.value) for when, s in found if s.drifted]
-        below.plot(
-            [w for w, _ in fired], [v for _, v in fired], "o", markersize=11, fillstyle="none", color=line.get_color()
-        )
+    for number, (feature, words) in enumerate(labels.items()):
+        color = f"C{number}"
+        for version in sorted({window.version for window in windows}):  # each is held against its own training data
+            served = [w for w in windows if w.version == version and w.stable_requests]
+            found = [(w.start + (w.end - w.start) / 2, s) for w in served for s in w.drift if s.feature == feature]
+            told = words if version == min(w.version for w in windows) else None
+            below.plot(
+                [when for when, _ in found], [s.value for _, s in found], "o-", color=color, markersize=4, label=told
+            )
+            fired = [(when, s.value) for when, s in found if s.drifted]
+            below.plot([w for w, _ in fired], [v for _, v in fired], "o", color=color, markersize=11, fillstyle="none")
     below.set_ylabel("drift (PSI) by month\nringed: beyond its threshold")
     below.legend(loc="upper left", ncols=3)
     below.xaxis.set_major_locator(dates.MonthLocator())

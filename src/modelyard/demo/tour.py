@@ -20,6 +20,7 @@ from modelyard.demo import flights, plot, repository, tables
 from modelyard.demo.narration import Narrator
 from modelyard.demo.replay import Traffic
 from modelyard.deployments import Deployment, monitored
+from modelyard.deployments.folder import traffic_folder
 from modelyard.deployments.rollout import State
 from modelyard.deployments.rollout_records import RolloutRow
 from modelyard.serving.traffic_log import TrafficLog
@@ -193,7 +194,7 @@ class _Tour:
         tell.say("The ledger of what was live:")
         rows = [row for row in ws.history() if row.action in TOLD]
         tell.show(tables.ledger(list(reversed(rows)), tell.width))
-        log = TrafficLog(ws.root / "deployments" / NAME / "traffic")
+        log = TrafficLog(traffic_folder(ws.root, NAME))
         picture = self.folder / "flights-delay.png"
         plot.draw(picture, plot.weekly_auc(log), self.found.windows, self.marks, DRAWN)
         tell.say(f"The year in one picture: {picture}")

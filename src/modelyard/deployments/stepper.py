@@ -14,6 +14,7 @@ from modelyard.core.references import Number, Reference
 from modelyard.deployments import controller, rollout_records
 from modelyard.deployments.analysis import Analysis, analyse
 from modelyard.deployments.controller import MoveAlias, Situation, Wait
+from modelyard.deployments.folder import traffic_folder
 from modelyard.deployments.records import DeploymentRow, deployment, stable_number
 from modelyard.deployments.replica_records import replicas_of
 from modelyard.deployments.rollout import Event, State
@@ -34,7 +35,7 @@ class Stepper:
         self._workspace = workspace
         self._registry = workspace.registry
         self._name = name
-        self._reader = WindowReader(TrafficLog(workspace.root / "deployments" / name / "traffic"))
+        self._reader = WindowReader(TrafficLog(traffic_folder(workspace.root, name)))
         self.waiting_for = ""
 
     def tick(self) -> bool:
