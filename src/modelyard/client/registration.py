@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelyard.core.digests import canonical_json
 from modelyard.core.errors import InvalidInput, InvalidReference
+from modelyard.core.extras import needing
 from modelyard.core.names import Kind, LabelName, ModelName
 from modelyard.core.references import Reference
 from modelyard.core.tags import Tags, is_text, tags_to_write
@@ -144,7 +145,8 @@ def _signature(told: Signature | None, reference_data: Any) -> Signature | None:
         return told
     from modelyard.profiles.signature import Signature as SignatureValue
 
-    seen = SignatureValue.infer(reference_data)
+    with needing("reference data", "serve"):
+        seen = SignatureValue.infer(reference_data)
     if told is None:
         return seen
     types = {column.name: column for column in seen.inputs}
@@ -154,7 +156,8 @@ def _signature(told: Signature | None, reference_data: Any) -> Signature | None:
 
 
 def _profile(workspace: Workspace, reference_data: Any, time_column: str | None) -> str:
-    from modelyard.profiles.profile import Profile
+    with needing("reference data", "serve"):
+        from modelyard.profiles.profile import Profile
 
     return workspace.store.put_bytes(
         canonical_json(Profile.fit(reference_data, time_column=time_column).to_json())

@@ -36,6 +36,9 @@ def __getattr__(name: str) -> Any:
     # The database library is loaded by the first use of a name, not by the import of the package.
     from importlib import import_module
 
+    from modelyard.core.extras import needing
+
     if name in _HOMES:
-        return getattr(import_module(f"modelyard.deployments.{_HOMES[name]}"), name)
+        with needing("deploying and serving", "serve"):
+            return getattr(import_module(f"modelyard.deployments.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'modelyard.deployments' has no attribute {name!r}")
