@@ -132,6 +132,11 @@ def test_promote_and_rollback_say_what_moved(sh: Shell) -> None:
         (2, "show fraud/x", "not a version number"),
         (2, "show fraud@production --at yesterday-ish", "is not a time"),
         (2, "--yard https://example.org list", "not supported"),
+        (2, "history --limit 99999999999999999999", "--limit"),
+        (2, "rollback fraud@production --to 99999999999999999999", "--to"),
+        (2, "promote fraud/1 --expected ²", "not usable"),
+        (2, "show fraud@production --at 99999999999h_ago", "is not a time"),
+        (2, "register fraud model.joblib --tag a=\udcff", "not valid UTF-8"),
         (1, "show nothing", "no model 'nothing'"),
         (1, "show froud", "did you mean 'fraud'"),
         (1, "show fraud/9", "no version 9; it has version 1"),
@@ -157,6 +162,11 @@ def test_each_mistake_is_one_line_with_an_exit_code_and_changes_nothing(
 @pytest.mark.parametrize("name", ["x" * 300, "a\x1b[31mb", "a\nb"])
 def test_a_hostile_name_does_not_reach_the_terminal_as_it_is(sh: Shell, name: str) -> None:
     assert sh.fails(2, "register", name, "model.joblib")[:-1].isprintable()
+
+
+def test_without_a_command_the_help_is_shown(sh: Shell) -> None:
+    assert sh("") == 0
+    assert "Commands:" in sh.out
 
 
 def test_check_says_which_version_is_damaged_and_exits_with_1(sh: Shell, tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ def test_the_ks_bar_is_that_of_smirnov() -> None:
 def test_pooling_keeps_every_row_and_leaves_no_thin_bin(pair: tuple[list[int], list[int]], ordered: bool) -> None:
     a, b = pooled(*pair, ordered)
     assert (a.sum(), b.sum()) == (sum(pair[0]), sum(pair[1]))
+    b = b * min(1.0, a.sum() / b.sum())  # a live sample counts for no more than the reference
     small = min(a.sum(), b.sum()) / (a.sum() + b.sum())
     assert len(a) == 1 or ((a + b) * small >= EXPECTED - 1e-9).all()
 
@@ -207,3 +208,15 @@ def test_profiles_of_different_bins_are_not_compared() -> None:
 def test_a_rule_that_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         DriftRule(**options)
+
+
+@pytest.mark.parametrize("rows", [100, 3_000, 300_000])
+@pytest.mark.parametrize(
+    "live",
+    [{"x": [5.0], "c": ["a"]}, {"x": [None], "c": [None]}, {"x": [99.0], "c": ["new"]}],
+    ids=["one value only", "all missing", "never seen"],
+)
+def test_an_extreme_change_shows_however_many_rows_it_has(live: dict[str, list[Any]], rows: int) -> None:
+    reference = Profile.fit({"x": np.tile(np.arange(10.0), 30), "c": ["a", "b", "c"] * 100})
+    scores = compare(reference, reference.count({name: values * rows for name, values in live.items()}))
+    assert [score.drifted for score in scores] == [True, True], scores

@@ -200,6 +200,16 @@ def test_unusable_paths_are_refused_by_name(store: Store, tmp_path: Path) -> Non
     assert not store.root.exists()
 
 
+def test_what_keeps_versions_itself_is_not_part_of_what_is_kept(store: Store, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for folder in (".git", ".modelyard", "data/.git-annex"):
+        (source / folder).mkdir(parents=True)
+        (source / folder / "x").write_text("1")
+    (source / ".modelyard" / "yard.toml").write_text("format = 1")
+    (source / "model.bin").write_text("weights")
+    assert [file.path for file in store.put_tree(source)] == ["data/.git-annex/x", "model.bin"]
+
+
 def test_a_link_to_a_file_counts_as_the_file(store: Store, tmp_path: Path) -> None:
     (tmp_path / "blob").write_bytes(b"weights")
     (tmp_path / "model").mkdir()

@@ -42,7 +42,9 @@ def promote(
 
 def rollback(
     reference: Annotated[str, typer.Argument(metavar="NAME@ALIAS", help="The alias to move back.")],
-    to: Annotated[int | None, typer.Option(metavar="N", min=1, help="To this version, not to the one before.")] = None,
+    to: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=2**31, help="To this version, not to the one before.")
+    ] = None,
     reason: Reason = "",
     expected: Expected = None,
     as_json: AsJson = False,
@@ -57,7 +59,7 @@ def rollback(
 
 def history(
     subject: Annotated[str | None, typer.Argument(help="A name, name/3 or name@alias; everything without it.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many rows, the newest.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=2**31, help="At most so many rows, the newest.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """Show the ledger, newest first: who changed what, when and why.
@@ -106,4 +108,8 @@ def _show(move: AliasMove, as_json: bool) -> None:
 
 
 def _number(expected: str | None) -> int | str | None:
-    return int(expected) if expected is not None and expected.isdigit() else expected
+    return (
+        int(expected)
+        if expected is not None and expected.isascii() and expected.isdigit() and len(expected) < 10
+        else expected
+    )

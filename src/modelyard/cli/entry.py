@@ -12,6 +12,7 @@ from typer.main import get_command
 from modelyard.cli import app
 from modelyard.cli.session import INTERRUPTED
 from modelyard.core.errors import ModelyardError
+from modelyard.core.tags import is_text
 
 # typer carries its own copy of click in newer releases: these are the bases of its errors in either case.
 _CallError, _AnyClickError = typer.BadParameter.__mro__[1:3]
@@ -19,9 +20,11 @@ _CallError, _AnyClickError = typer.BadParameter.__mro__[1:3]
 
 def run(arguments: list[str]) -> int:
     """See :func:`modelyard.cli.main`."""
+    if any(not is_text(argument) for argument in arguments):
+        return _fail("an argument is not valid UTF-8 text", 2)
     command = get_command(app.build())
     try:
-        result = command.main(args=arguments, prog_name="modelyard", standalone_mode=False)
+        result = command.main(args=arguments or ["--help"], prog_name="modelyard", standalone_mode=False)
         if result == INTERRUPTED:  # newer releases of typer turn ^C into this code in silence
             raise KeyboardInterrupt
     except ModelyardError as error:

@@ -19,7 +19,7 @@ def monitor(
     finish: Annotated[
         bool, typer.Option("--finish", help="Also measure the windows that are still open, as if they had ended.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many windows, the newest.")] = 12,
+    limit: Annotated[int, typer.Option(min=1, max=2**31, help="At most so many windows, the newest.")] = 12,
     as_json: AsJson = False,
 ) -> None:
     """Show live quality and drift, window by window, and the alerts. Reads what is new in the traffic first.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -211,9 +211,10 @@ class Workspace:
             "model", name, alias, to=to, expected=expects, reason=reason, evidence=evidence
         )
 
-    def set_gates(self, name: str, alias: str, expressions: list[str]) -> None:
+    def set_gates(self, name: str, alias: str, expressions: Iterable[str]) -> None:
         """Replaces the conditions that a version must meet before ``alias`` may move to it. Raises InvalidGate."""
-        self.registry.set_gates("model", ModelName(name), AliasName(alias), expressions)
+        listed = [expressions] if isinstance(expressions, str) else list(expressions)
+        self.registry.set_gates("model", ModelName(name), AliasName(alias), listed)
 
     def gates(self, name: str, alias: str) -> list[str]:
         """The conditions of an alias."""

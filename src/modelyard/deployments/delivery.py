@@ -17,6 +17,7 @@ from modelyard.deployments.deployment import Deployment
 from modelyard.deployments.targets.local import LocalTarget
 from modelyard.deployments.targets.target import Target
 from modelyard.pipelines.config import find_project
+from modelyard.pipelines.run import set_gates
 
 Targets = Callable[[Workspace, str], Target]
 
@@ -48,6 +49,8 @@ def deploy(
     """
     model = workspace.model(reference)
     wanted = _config(config, model.name)
+    if config is None:
+        _set_gates(workspace, model.name)
     named = ModelName(name or (wanted.name if wanted else None) or model.name)
     try:
         with workspace.registry.read() as connection:
@@ -82,6 +85,10 @@ def _changed(
     deployment = Deployment(workspace, row.name, target=target)
     rollout = deployment.rollout
     if rollout is not None and rollout.active:
+        if target.running() is None:  # its replica died on the way: started again, it goes on where it was
+            deployment.start(timeout, reason)
+            if model.version in (rollout.candidate, rollout.stable):
+                return deployment
         raise RolloutInProgress(name=row.name, candidate=rollout.candidate_reference, state=str(rollout.state))
     config = (wanted or row.config).at_port(port)
     model.require_servable(trust=True if config.trust else None)
@@ -160,6 +167,13 @@ def project_config(model: str) -> DeploymentConfig | None:
     if project is None or not project.deployment or project.model not in (None, model):
         return None
     return DeploymentConfig.parse(project.deployment, str(project.path))
+
+
+def _set_gates(workspace: Workspace, model: str) -> None:
+    """The gates of the project here hold for what is deployed from it, whether or not its pipeline has run in this yard."""
+    project = find_project(Path.cwd())
+    if project is not None and project.model == model:
+        set_gates(project, workspace)
 
 
 def _config(config: DeploymentConfig | Mapping[str, Any] | None, model: str) -> DeploymentConfig | None:

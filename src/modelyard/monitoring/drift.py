@@ -162,7 +162,10 @@ def pooled(a: Sequence[int] | _Counts, b: Sequence[int] | _Counts, ordered: bool
     when it is too small to stand alone. The sums stay.
     """
     x, y = np.array(a, dtype=np.float64), np.array(b, dtype=np.float64)
-    expected = (x + y) * min(x.sum(), y.sum()) / (x.sum() + y.sum())
+    # A live sample larger than the reference counts as if it were as large: else it alone would decide which bins there are,
+    # and a million equal rows would leave a single one, in which nothing differs.
+    scaled = y * min(1.0, x.sum() / y.sum())
+    expected = (x + scaled) * min(x.sum(), scaled.sum()) / (x.sum() + scaled.sum())
     order = range(len(x)) if ordered else np.argsort(expected, kind="stable").tolist()
     last = len(x) - 1
     group = np.zeros(len(x), dtype=np.intp)

@@ -23,7 +23,7 @@ class TreeFile:
 def tree_of(path: Path) -> tuple[TreeFile, ...]:
     """The file at ``path``, or every file below the folder ``path``, sorted by name.
 
-    A link to a file counts as the file (caches of model hubs are made of such links); a link to a folder, a device, a socket, an
+    The folders of git and of yards are passed over. A link to a file counts as the file (caches of model hubs are made of such links); a link to a folder, a device, a socket, an
     unreadable file or a name that is not UTF-8 raises PathUnusable; nothing there raises PathMissing, an empty folder PathEmpty.
     """
     try:
@@ -48,13 +48,19 @@ def _below(folder: Path, root: Path) -> Iterator[TreeFile]:
     for entry in entries:
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
-            yield from _below(path, root)
+            if not _keeps_itself(path):
+                yield from _below(path, root)
         elif entry.is_dir():
             raise PathUnusable(
                 path=path, problem="it is a link to a folder; copy the folder there, or register it by itself"
             )
         else:
             yield _file(path, path.relative_to(root).as_posix())
+
+
+def _keeps_itself(folder: Path) -> bool:
+    """A git repository's own folder, or a yard: a keeper of versions is not part of what it keeps, and changes with every version."""
+    return folder.name == ".git" or (folder / "yard.toml").is_file()
 
 
 def _file(path: Path, name: str) -> TreeFile:
