@@ -1,6 +1,7 @@
 """Every test has a home, a clean environment and a folder of its own."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ CI_WORDS = (
     "SYSTEM_",
     "TF_",
 )
+
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # started in the background of a shell: the processes of tests would ignore ^C too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

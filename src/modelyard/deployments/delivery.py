@@ -87,7 +87,7 @@ def _changed(
     if rollout is not None and rollout.active:
         if target.running() is None:  # its replica died on the way: started again, it goes on where it was
             deployment.start(timeout, reason)
-            if model.version in (rollout.candidate, rollout.stable):
+            if model.version == rollout.stable:
                 return deployment
         raise RolloutInProgress(name=row.name, candidate=rollout.candidate_reference, state=str(rollout.state))
     config = (wanted or row.config).at_port(port)
