@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelyard.core.clock import to_text
 from modelyard.core.digests import Digest
 from modelyard.core.errors import InvalidReference
-from modelyard.core.names import AliasName, LabelName, ModelName
+from modelyard.core.names import AliasName, Kind, LabelName, ModelName
 from modelyard.core.references import Alias, Label, Number, Reference, Selector
-from modelyard.core.tags import Tags, tags_to_write
+from modelyard.core.tags import Tags, tags_to_match, tags_to_write
 from modelyard.registry import LedgerRow, VersionRow
 from modelyard.store import Manifest
 from modelyard.store.files import Progress
@@ -25,8 +25,23 @@ if TYPE_CHECKING:
 class Entry:
     """One immutable version. Its bytes, digest and provenance never change; tags, and what is added later, are read anew at each access."""
 
+    kind: ClassVar[Kind]
     row: VersionRow
     workspace: Workspace
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        name: str,
+        *,
+        version: int | None = None,
+        tags: Tags | None = None,
+        label: str | None = None,
+        alias: str | None = None,
+    ) -> None:
+        self.workspace = workspace
+        reference = _reference(name, version, label, alias)
+        self.row = workspace.registry.version(self.kind, reference, tags_to_match(tags))
 
     @classmethod
     def _of(cls, workspace: Workspace, row: VersionRow) -> Any:
@@ -200,7 +215,7 @@ class Entry:
         return f"{type(self).__name__}({self.reference!r}, digest={self.row.digest[:19]!r})"
 
 
-def reference_of(name: str, version: int | None, label: str | None, alias: str | None) -> Reference:
+def _reference(name: str, version: int | None, label: str | None, alias: str | None) -> Reference:
     """The one version that these arguments name. Raises InvalidReference when they contradict each other."""
     chosen: list[Selector] = []
     if version is not None:

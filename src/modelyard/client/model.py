@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelyard.client.entry import Entry, reference_of
+from modelyard.client.entry import Entry
 from modelyard.client.registration import Inputs
 from modelyard.core.digests import Digest
 from modelyard.core.errors import NotServable
@@ -29,18 +29,7 @@ class Model(Entry):
     FilterMismatch. ``name`` may also be a whole reference, such as ``"fraud@production"``.
     """
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        name: str,
-        *,
-        version: int | None = None,
-        tags: Tags | None = None,
-        label: str | None = None,
-        alias: str | None = None,
-    ) -> None:
-        self.workspace = workspace
-        self.row = workspace.registry.version("model", reference_of(name, version, label, alias), tags_to_match(tags))
+    kind = "model"
 
     @staticmethod
     def register(

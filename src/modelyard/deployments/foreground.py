@@ -54,8 +54,8 @@ def _present(workspace: Workspace, name: str) -> DeploymentConfig | None:
         return None
 
 
-def _prepare(workspace: Workspace, reference: str, planned: DeploymentConfig) -> Deployment:
-    """The deployment that is meant, as it is planned; made when it is new."""
+def _prepare(workspace: Workspace, reference: str, planned: DeploymentConfig) -> None:
+    """Makes the deployment that is meant, or changes it to what is planned."""
     asked = Reference.parse(reference)
     if isinstance(asked.selector, Latest):
         try:
@@ -64,7 +64,7 @@ def _prepare(workspace: Workspace, reference: str, planned: DeploymentConfig) ->
             asked = Reference(asked.name, Alias(AliasName(planned.alias)))
         else:
             records.set_config(workspace.registry, found.name, planned)
-            return found
+            return
     if not isinstance(asked.selector, Alias):
         told = f"a replica follows an alias; promote it first, or use: modelyard deploy {asked}"
         raise InvalidReference(reference=reference, problem=told)
@@ -76,4 +76,3 @@ def _prepare(workspace: Workspace, reference: str, planned: DeploymentConfig) ->
             told = f"deployment {asked.name!r} follows {made.row.alias} already"
             raise InvalidReference(reference=reference, problem=told)
         records.set_config(workspace.registry, made.name, planned)
-    return Deployment(workspace, asked.name)
