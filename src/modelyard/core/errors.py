@@ -103,6 +103,12 @@ class PathEmpty(InvalidInput):
     sentence = "there is nothing to keep at {path}: the folder holds no files"
 
 
+class NothingToRepairFrom(InvalidInput):
+    sentence = (
+        "there is no store at {place}; give a yard, the URL of a store, a folder or a file that has the lost bytes"
+    )
+
+
 class PathUnusable(InvalidInput):
     sentence = "{path} cannot be kept: {problem}"
 
@@ -130,6 +136,12 @@ class NotServable(InvalidInput):
 
 class ExtraMissing(InvalidInput):
     sentence = "{what} needs the package {package}, which is not installed; run: pip install 'modelyard[{extra}]'"
+
+
+class NotAnArray(InvalidInput):
+    sentence = (
+        "tensor {name!r} of type {dtype} cannot be an array: {problem}; its stored bytes are at tensors().raw({name!r})"
+    )
 
 
 class InvalidRequest(InvalidInput):
@@ -164,6 +176,16 @@ class UnsupportedUrl(InvalidInput):
     sentence = "a yard at {url!r} is not supported by this release; use a folder"
 
 
+class UnsupportedStoreUrl(UnsupportedUrl):
+    sentence = "a store cannot be at {url!r}: {problem}; use {supported}"
+
+
+class SecretInUrl(InvalidInput):
+    """``url`` is what is left of it without the secret."""
+
+    sentence = "the URL {url} carries a secret, which would end up in logs; leave it out and set {variables} in the environment"
+
+
 # --- nothing answers to it ----------------------------------------------------------------------------------------
 
 
@@ -173,6 +195,10 @@ class NotFound(ModelyardError, LookupError):
 
 class YardNotFound(NotFound):
     sentence = "there is no yard at {path}; make one with: modelyard init"
+
+
+class StoreMissing(NotFound):
+    sentence = "there is no bucket for the store at {url}; make the bucket, or correct the URL"
 
 
 class ModelNotFound(NotFound):
@@ -212,6 +238,10 @@ class DeploymentNotFound(NotFound):
 
 class RolloutNotFound(NotFound):
     sentence = "deployment {name!r} has no rollout under way; start one with: modelyard deploy MODEL/VERSION"
+
+
+class TensorNotFound(NotFound, KeyError):
+    sentence = "there is no tensor {name!r} here; {found}; list them with: modelyard show NAME/VERSION --tensors"
 
 
 class RouteNotFound(NotFound):
@@ -256,6 +286,21 @@ class TargetExists(Conflict):
     sentence = "{path} already exists and would be overwritten; choose an empty place, or allow it with exist_ok"
 
 
+class StoreDiffers(Conflict):
+    sentence = (
+        "the yard at {path} keeps its bytes in {found}, not in {asked!r}; leave the store out, or make a new yard"
+    )
+
+
+class RegistrationOvertaken(Conflict):
+    """It was silent for so long, as a machine asleep is, that it counted as dead."""
+
+    sentence = (
+        "this registration was silent for more than {hours:g} h and counted as dead, so what it builds on may be gone; "
+        "nothing was registered; register again"
+    )
+
+
 class RolloutInProgress(Conflict):
     sentence = "deployment {name!r} is already rolling out {candidate} ({state}); finish or abort it first"
 
@@ -277,6 +322,15 @@ class Refused(ModelyardError):
 
 class GateRefused(Refused):
     sentence = "{reference} may not become {alias}: {failures}"
+
+
+class StoreShared(Refused):
+    """Bytes that this yard does not refer to may be another's."""
+
+    sentence = (
+        "the store at {url} also keeps the bytes of {others}, and this yard cannot know what they need; nothing was "
+        "removed; give each yard a store of its own, or, if that yard is no more, delete {keys}"
+    )
 
 
 class Untrusted(Refused):
@@ -316,6 +370,14 @@ class CorruptYard(Damaged):
     sentence = "the yard at {path} is damaged: {problem}"
 
 
+class CollectionRefused(Damaged):
+    """What cannot be read may need what looks unused: unknown is never deleted."""
+
+    sentence = (
+        "nothing was removed, because {problem}; what cannot be read may need what looks unused; run: modelyard check"
+    )
+
+
 class ModelUnreadable(Damaged):
     """The bytes are those that were stored, and still do not make a model."""
 
@@ -333,6 +395,18 @@ class YardUnwritable(Unavailable):
     sentence = "the yard at {path} cannot be written: {problem}; nothing was changed"
 
 
+class StoreUnreachable(Unavailable):
+    """The place did not answer, or not in full; the same call may succeed later."""
+
+    sentence = "the store at {url} cannot be reached: {problem}"
+
+
+class StoreForbidden(Unavailable):
+    """The place answered, and lets us not in; trying again does not help."""
+
+    sentence = "access to the store at {url} is denied: {problem}; check the credentials and their rights"
+
+
 class TargetUnwritable(Unavailable):
     sentence = "{path} cannot be written: {problem}"
 
@@ -341,6 +415,13 @@ class YardTooNew(Unavailable):
     sentence = (
         "the yard at {path} has format {found}, and this modelyard reads up to format {known}; "
         "install a newer modelyard: pip install -U modelyard"
+    )
+
+
+class YardTooOld(Unavailable):
+    sentence = (
+        "the yard at {path} has format {found}, which was never part of a release, and this modelyard reads format {known}; "
+        "get its versions out with the modelyard that made it, then register them in a new yard"
     )
 
 

