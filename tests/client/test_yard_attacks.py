@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from modelyard import Workspace, errors
+from modelyard.store.packs import Kind
 
 REGISTER_FOREVER = """
 import os, sys
@@ -68,8 +69,15 @@ def test_kill_9_at_any_instant_leaves_a_whole_yard_and_every_acknowledged_versio
 
 def test_a_yard_of_a_newer_format_is_refused_with_what_to_install(ws: Workspace) -> None:
     marker = ws.root / "yard.toml"
-    marker.write_text(marker.read_text().replace("format = 1", "format = 2"))
+    marker.write_text(marker.read_text().replace("format = 2", "format = 3"))
     with pytest.raises(errors.YardTooNew, match="pip install -U modelyard"):
+        Workspace(ws.root)
+
+
+def test_a_yard_from_before_the_first_release_is_refused_with_what_to_do(ws: Workspace) -> None:
+    marker = ws.root / "yard.toml"
+    marker.write_text(marker.read_text().replace("format = 2", "format = 1"))
+    with pytest.raises(errors.YardTooOld, match="register them in a new yard"):
         Workspace(ws.root)
 
 
@@ -101,11 +109,12 @@ def test_damaged_model_bytes_are_refused_on_load_and_named_by_check(ws: Workspac
     file = tmp_path / "weights.bin"
     file.write_bytes(os.urandom(100_000))
     model = ws.register("fraud", file)
-    name, _ = ws.store.files.recipe(model.manifest.files[0].digest, "x").chunks[0]
-    chunk = ws.root / "store" / "chunks" / name[:2] / name
-    good = chunk.read_bytes()
-    chunk.chmod(stat.S_IRUSR | stat.S_IWUSR)
-    chunk.write_bytes(good[:500] + bytes([good[500] ^ 1]) + good[501:])
+    key, _ = ws.store.files.recipe(model.manifest.files[0].digest, "x").chunks[0]
+    (entry,) = ws.store.index.find(Kind.CHUNK, key)
+    pack = ws.root / "store" / "packs" / entry.pack
+    good, position = pack.read_bytes(), entry.offset + 500
+    pack.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    pack.write_bytes(good[:position] + bytes([good[position] ^ 1]) + good[position + 1 :])
     with pytest.raises(errors.CorruptBlob, match=r"weights\.bin are damaged at offset 0"):
         model.path()
     with pytest.raises(errors.CorruptBlob):

@@ -20,12 +20,12 @@ import numpy as np
 import pytest
 
 from modelyard import Workspace
-from modelyard.core.digests import Digest
 from modelyard.core.errors import DeploymentNotFound, PortInUse, ReplicaFailed, RolloutStopped
 from modelyard.deployments import Deployment, deploy, records
 from modelyard.deployments.rollout import State
 from modelyard.deployments.targets.local import LocalTarget
 from modelyard.pipelines.process import Identity
+from modelyard.store.packs import Kind
 
 pytestmark = pytest.mark.slow
 pd = pytest.importorskip("pandas")
@@ -175,14 +175,14 @@ def test_a_port_in_use_is_said_in_one_line(yard: Workspace) -> None:
 
 
 def test_a_version_whose_bytes_are_damaged_never_becomes_ready(yard: Workspace) -> None:
-    kept = {file.digest for file in yard.model("fraud/1").manifest.files}
-    chunks = [chunk for chunk in (yard.root / "store" / "chunks").glob("*/*") if Digest.of(chunk.read_bytes()) in kept]
-    assert chunks
-    for chunk in chunks:
-        chunk.chmod(0o644)
-        damaged = bytearray(chunk.read_bytes())
-        damaged[len(damaged) // 2] ^= 1
-        chunk.write_bytes(damaged)
+    for file in yard.model("fraud/1").manifest.files:
+        for chunk, _ in yard.store.files.recipe(file.digest, file.path).chunks:
+            (entry,) = yard.store.index.find(Kind.CHUNK, chunk)
+            pack = yard.root / "store" / "packs" / entry.pack
+            damaged = bytearray(pack.read_bytes())
+            damaged[entry.offset + entry.stored // 2] ^= 1
+            pack.chmod(0o644)
+            pack.write_bytes(damaged)
     with pytest.raises(ReplicaFailed, match="CorruptBlob: the stored bytes"):
         deploy(yard, "fraud/1", config=CONFIG)
     assert LocalTarget(yard, "fraud").running() is None, "nothing stays behind"

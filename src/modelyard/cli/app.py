@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from modelyard.cli import aliases, data, demo, deployment, monitor, pipeline, versions, yard
+from modelyard.cli import aliases, data, demo, deployment, difference, health, monitor, pipeline, upkeep, versions, yard
 from modelyard.cli.session import choose_yard
 
 HELP = """Every version of every model: where it came from, what is in production, and when it goes wrong.
@@ -39,7 +39,7 @@ def build() -> typer.Typer:
     ) -> None:
         choose_yard(yard_path)
 
-    for group in (yard, versions, aliases, data, pipeline, deployment, monitor, demo):
+    for group in (yard, health, upkeep, versions, difference, aliases, data, pipeline, deployment, monitor, demo):
         group.add_to(app)
     return app
 

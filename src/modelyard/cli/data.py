@@ -10,7 +10,7 @@ import typer
 from modelyard.cli import pairs
 from modelyard.cli.output import AsJson, progress, say, show_json
 from modelyard.cli.session import workspace
-from modelyard.cli.versions import TagOption
+from modelyard.cli.versions import TagOption, size_of
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,7 +30,7 @@ def snapshot(
     Example: modelyard snapshot data/ --name flights
     """
     found = workspace(create=True)
-    with progress("snapshot", path.stat().st_size if path.is_file() else None) as bar:
+    with progress("snapshot", lambda: size_of(path)) as bar:
         made = found.snapshot(path, name, tags=pairs.tags(tag), label=label, description=description, progress=bar)
     if as_json:
         show_json(made.to_json())

@@ -7,9 +7,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from modelyard.store import Advance
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
@@ -41,7 +44,10 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: 
     Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
 
 
-RIGHT = frozenset({"version", "size", "rows", "files", "#", "value", "threshold"})
+RIGHT = frozenset(
+    {"version", "size", "bytes", "rows", "files", "#", "value", "threshold"}
+    | {"raw", "own", "share", "of raw", "chunks", "differences"}
+)
 
 
 def show_facts(facts: Sequence[tuple[str, object]]) -> None:
@@ -88,15 +94,34 @@ def pairs_text(pairs: dict[str, Any]) -> str:
 
 
 @contextmanager
-def progress(verb: str, total: int | None) -> Iterator[Callable[[int], None] | None]:
-    """A bar of bytes on stderr while a terminal looks on; None, and silence, when none does."""
+def progress(verb: str, total: int | Callable[[], int | None] | None) -> Iterator[Callable[[Advance], None] | None]:
+    """A bar of bytes on stderr while a terminal looks on, with how much of them the yard had already; None, and silence, when none does.
+
+    A ``total`` that costs something to find out is given as a function, which is asked only for a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    columns = (TextColumn(verb), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn(verb),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[told]}"),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(verb, total=total)
-        yield lambda done: bar.update(task, advance=done)
+        task = bar.add_task(verb, total=total() if callable(total) else total, told="")
+        known = stored = 0
+
+        def advance(step: Advance) -> None:
+            nonlocal known, stored
+            known, stored = known + step.known, stored + step.stored
+            told = [f"{bytes_text(known)} already there"] if known else []
+            if stored:
+                told.append(f"{bytes_text(stored)} stored")
+            bar.update(task, advance=step.done, told=", ".join(told))
+
+        yield advance

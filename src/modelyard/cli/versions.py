@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modelyard.cli import pairs
+from modelyard.cli.difference import show_tensors
 from modelyard.cli.output import (
     AsJson,
     age_text,
@@ -54,6 +55,9 @@ def register(
     dataset: Annotated[
         list[str] | None, typer.Option(metavar="REFERENCE", help="A data set it was made from; may be repeated.")
     ] = None,
+    base: Annotated[
+        str | None, typer.Option(metavar="REFERENCE", help="The version that it was trained from; of any model.")
+    ] = None,
     description: Annotated[str, typer.Option(help="What it is, in a sentence.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -62,7 +66,7 @@ def register(
     Example: modelyard register fraud model.joblib --tag build_number=20190809.2 --label 1.0 --metric auc=0.93
     """
     found = workspace(create=True)
-    with progress("register", _size(path)) as bar:
+    with progress("register", lambda: size_of(path)) as bar:
         model = found.register(
             name,
             path,
@@ -71,6 +75,7 @@ def register(
             properties=pairs.tags(prop),
             metrics=pairs.metrics(metric),
             datasets=dataset or (),
+            base=base,
             description=description,
             progress=bar,
         )
@@ -128,17 +133,29 @@ def list_versions(
     )
 
 
-def show(reference: Reference, dataset: OfData = False, at: At = None, as_json: AsJson = False) -> None:
+def show(
+    reference: Reference,
+    dataset: OfData = False,
+    at: At = None,
+    tensors: Annotated[
+        bool, typer.Option("--tensors", help="List its tensors instead; in JSON beside the rest.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show everything known of a version: files, metrics, and what made it.
 
     Example: modelyard show fraud@production --at "2h ago"
     """
     found = workspace()
     entry = _entry(found, reference, dataset, at)
+    if tensors and not as_json:
+        show_tensors(entry)
+        return
     provenance = entry.provenance
     if as_json:
         files = [{"path": f.path, "size": f.size, "digest": f.digest} for f in entry.manifest.files]
-        show_json({**entry.to_json(), "files": files, "provenance": provenance})
+        listed = {"tensors": [one.to_json() for one in entry.tensors().infos()]} if tensors else {}
+        show_json({**entry.to_json(), "files": files, "provenance": provenance, **listed})
         return
     show_facts(
         [
@@ -164,6 +181,9 @@ def get(
     dataset: OfData = False,
     at: At = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    link: Annotated[
+        bool, typer.Option("--link", help="Read-only hard links into the cache: a second copy costs nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the verified files of a version into a folder and print where.
@@ -172,7 +192,7 @@ def get(
     """
     entry = _entry(workspace(), reference, dataset, at)
     with progress("get", entry.size) as bar:
-        path = entry.download(target, exist_ok=force, progress=bar)
+        path = entry.download(target, exist_ok=force, link=link, progress=bar)
     if as_json:
         show_json({"reference": entry.reference, "digest": entry.digest, "path": path})
     else:
@@ -205,8 +225,15 @@ def _entry(found: Workspace, reference: str, dataset: bool, at: str | None) -> E
     return found.dataset(reference, at=at) if dataset else found.model(reference, at=at)
 
 
-def _size(path: Path) -> int | None:
-    return path.stat().st_size if path.is_file() else None
+def size_of(path: Path) -> int | None:
+    """Bytes of the file at a path, or of all files below it; None where there is nothing to read, which whoever reads it will say."""
+    from modelyard.core.errors import ModelyardError
+    from modelyard.store.writing.tree import tree_of
+
+    try:
+        return sum(file.size for file in tree_of(path))
+    except ModelyardError:
+        return None
 
 
 def _signature(entry: Entry) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from modelyard.client import placement
 from modelyard.core.clock import to_text
 from modelyard.core.digests import Digest
 from modelyard.core.errors import InvalidReference
@@ -15,10 +16,12 @@ from modelyard.core.names import AliasName, Kind, LabelName, ModelName
 from modelyard.core.references import Alias, Label, Number, Reference, Selector
 from modelyard.core.tags import Tags, tags_to_match, tags_to_write
 from modelyard.registry import LedgerRow, VersionRow
-from modelyard.store import Manifest
-from modelyard.store.files import Progress
+from modelyard.store import Manifest, Progress
+from modelyard.store.reading.checkout import require_free
+from modelyard.store.tensors.tensors import Tensors
 
 if TYPE_CHECKING:
+    from modelyard.client.difference import Difference
     from modelyard.client.workspace import Workspace
 
 
@@ -143,25 +146,58 @@ class Entry:
         """The relative paths of its files."""
         return [file.path for file in self.manifest.files]
 
+    def tensors(self) -> Tensors:
+        """Its tensors by name, each read and verified by itself: ``version.tensors()["encoder.layer.0.output.dense.weight"]`` is an array."""
+        return self.workspace.store.tensors(self.manifest)
+
+    def diff(
+        self,
+        other: str | Reference | Entry,
+        *,
+        tensors: Collection[str] | None = None,
+        text: bool = False,
+        progress: Progress | None = None,
+    ) -> Difference:
+        """What changes from this version to ``other``; see :meth:`Workspace.diff`."""
+        from modelyard.client.difference import difference, found
+
+        return difference(self, found(self.workspace, other, self.kind), tensors=tensors, text=text, progress=progress)
+
     def history(self) -> list[LedgerRow]:
         """What was done to this version, newest first."""
         return self.workspace.history(self.reference, kind=self.row.kind)
 
     def download(
-        self, target_dir: str | Path = ".", *, exist_ok: bool = False, progress: Progress | None = None
+        self,
+        target_dir: str | Path = ".",
+        *,
+        exist_ok: bool = False,
+        link: bool = False,
+        progress: Progress | None = None,
     ) -> str:
         """Writes the verified files below ``target_dir``; the path of the file, or of the folder that holds the files.
 
-        Raises TargetExists before anything is written, unless ``exist_ok``.
+        With ``link`` the files are further names of read-only files in the cache, which costs nothing for a version that is there already. Raises
+        TargetExists before anything is written when a file is in the way; with ``exist_ok`` it is left alone when it has the very bytes, and
+        written over when it has not.
         """
         manifest, target = self.manifest, Path(target_dir)
-        self.workspace.store.materialize(manifest, target, replace=exist_ok, progress=progress)
+        if not exist_ok:
+            require_free(manifest, target)
+        placed: set[str] = set()
+        if link:
+            placed = placement.link(self.workspace.cache.folder(manifest, progress), manifest, target)
+        elif held := self.workspace.cache.held(manifest):
+            placed = placement.clone(held, manifest, target, progress)
+        self.workspace.store.materialize(
+            manifest, target, replace=True, placed=placed, progress=None if link else progress
+        )
         return str(target / manifest.files[0].path if manifest.facts.get("single") else target)
 
-    def path(self) -> Path:
+    def path(self, progress: Progress | None = None) -> Path:
         """A verified copy in the cache of the yard: the file, or the folder. For reading only."""
         manifest = self.manifest
-        folder = self.workspace.cache.folder(manifest)
+        folder = self.workspace.cache.folder(manifest, progress)
         return folder / manifest.files[0].path if manifest.facts.get("single") else folder
 
     def add_tags(self, tags: Tags) -> None:

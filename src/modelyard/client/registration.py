@@ -7,23 +7,25 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelyard.core.digests import canonical_json
-from modelyard.core.errors import InvalidInput, InvalidReference
-from modelyard.core.extras import needing
+from modelyard.core.digests import Digest, canonical_json
+from modelyard.core.errors import Damaged, InvalidInput, InvalidReference, NotFound
 from modelyard.core.names import Kind, LabelName, ModelName
-from modelyard.core.references import Reference
+from modelyard.core.references import Latest, Reference
 from modelyard.core.tags import Tags, is_text, tags_to_write
 from modelyard.registry import NewVersion, VersionRow
 from modelyard.registry.notes import finite
-from modelyard.store.files import Progress
+from modelyard.store import Intake, Manifest, Progress
 
 if TYPE_CHECKING:
     from modelyard.client.workspace import Workspace
     from modelyard.profiles.signature import Signature
+    from modelyard.provenance.record import Provenance
 
 Inputs = Iterable[Any]
 """Data sets that a version was made from: references, ``Dataset`` objects, or pairs of a role and one of these."""
@@ -74,14 +76,21 @@ def register_path(
     reference_data: Any = None,
     time_column: str | None = None,
     inputs: Inputs = (),
+    base: Any = None,
     progress: Progress | None = None,
 ) -> VersionRow:
-    """Keeps the file or folder at ``path`` as the next version. Without ``flavor`` the files say by their form what they are."""
-    from modelyard.store.tree import tree_of
+    """Keeps the file or folder at ``path`` as the next version. Without ``flavor`` the files say by their form what they are.
+
+    ``base`` is the version that it was trained from, if that is not the version before it.
+    """
+    from modelyard.store.writing.tree import tree_of
 
     tree_of(path)  # a missing or unusable path is refused before anything is stored
     listed = [inputs] if isinstance(inputs, str) else inputs
     made_from = tuple(dict.fromkeys(_input(workspace, item) for item in listed))
+    trained_from = None if base is None else _version(workspace, kind, base)
+    if trained_from is not None:
+        made_from = (*made_from, ("base", trained_from))
     if flavor is None and kind == "model":
         from modelyard.flavors import flavor_of_files
 
@@ -92,22 +101,42 @@ def register_path(
     facts: dict[str, Any] = {"single": path.is_file(), "flavor": dict(flavor or {"name": "data"})}
     if signature is not None:
         facts["signature"] = signature.to_json()
-    if reference_data is not None:
-        facts["profile"] = _profile(workspace, reference_data, time_column)
-    files = workspace.store.put_tree(path, progress)
-    manifest = workspace.store.put_manifest(kind, files, facts)
-    return workspace.registry.create_version(
-        NewVersion(
-            kind=kind,
-            digest=manifest.digest,
-            provenance=_provenance(workspace, made_from),
-            flavor=facts["flavor"]["name"],
-            size=manifest.size,
-            files=len(files),
-            inputs=tuple((role, row.id) for role, row in made_from),
-            **vars(card),
+    from modelyard.provenance.record import collect
+
+    profile = None if reference_data is None else _profile(reference_data, time_column)
+    with ThreadPoolExecutor(1) as aside, workspace.store.intake(progress) as intake:
+        # what made it is looked up while the bytes are read: both take their time, and the first is to be as it was at the beginning
+        made_by = aside.submit(collect, Path.cwd(), os.environ, sys.argv, workspace.clock.now())
+        if profile is not None:
+            facts["profile"] = intake.put_bytes(profile).digest
+        files = intake.put_tree(path, _earlier(workspace, kind, card.name, trained_from))
+        manifest = intake.put_manifest(kind, files, facts)
+        provenance = _provenance(made_by.result(), intake, made_from)
+        intake.commit()
+        return workspace.registry.create_version(
+            NewVersion(
+                kind=kind,
+                digest=manifest.digest,
+                provenance=provenance,
+                flavor=facts["flavor"]["name"],
+                size=manifest.size,
+                files=len(files),
+                inputs=tuple((role, row.id) for role, row in made_from),
+                **vars(card),
+            )
         )
-    )
+
+
+def _earlier(workspace: Workspace, kind: Kind, name: ModelName, base: VersionRow | None) -> list[Manifest]:
+    """What the new version may resemble: the version that it was trained from, and the newest of its name."""
+    rows = [] if base is None else [base]
+    with suppress(NotFound):
+        rows.append(workspace.registry.version(kind, Reference(name, Latest())))
+    found: list[Manifest] = []
+    for digest in dict.fromkeys(row.digest for row in rows):
+        with suppress(Damaged):  # what cannot be read is no help, and no reason not to keep the new version
+            found.append(workspace.store.manifest(Digest(digest)))
+    return found
 
 
 def register_object(
@@ -119,6 +148,7 @@ def register_object(
     reference_data: Any = None,
     time_column: str | None = None,
     inputs: Inputs = (),
+    base: Any = None,
 ) -> VersionRow:
     """Writes a live model by its flavor and registers the files. Raises UnknownFlavor before anything is stored."""
     from modelyard.flavors import flavor_of
@@ -136,6 +166,7 @@ def register_object(
             reference_data=reference_data,
             time_column=time_column,
             inputs=inputs,
+            base=base,
         )
 
 
@@ -145,8 +176,7 @@ def _signature(told: Signature | None, reference_data: Any) -> Signature | None:
         return told
     from modelyard.profiles.signature import Signature as SignatureValue
 
-    with needing("reference data", "serve"):
-        seen = SignatureValue.infer(reference_data)
+    seen = SignatureValue.infer(reference_data)
     if told is None:
         return seen
     types = {column.name: column for column in seen.inputs}
@@ -155,33 +185,32 @@ def _signature(told: Signature | None, reference_data: Any) -> Signature | None:
     return SignatureValue(tuple(types[column.name] for column in told.inputs), told.outputs)
 
 
-def _profile(workspace: Workspace, reference_data: Any, time_column: str | None) -> str:
-    with needing("reference data", "serve"):
-        from modelyard.profiles.profile import Profile
+def _profile(reference_data: Any, time_column: str | None) -> bytes:
+    from modelyard.profiles.profile import Profile
 
-    return workspace.store.put_bytes(
-        canonical_json(Profile.fit(reference_data, time_column=time_column).to_json())
-    ).digest
+    return canonical_json(Profile.fit(reference_data, time_column=time_column).to_json())
 
 
-def _provenance(workspace: Workspace, made_from: tuple[tuple[str, VersionRow], ...]) -> str:
-    from modelyard.provenance.record import collect
-
-    found = collect(Path.cwd(), os.environ, sys.argv, workspace.clock.now())
-    attachments = {name: workspace.store.put_bytes(data) for name, data in found.attachments.items()}
+def _provenance(found: Provenance, intake: Intake, made_from: tuple[tuple[str, VersionRow], ...]) -> str:
+    attachments = {name: intake.put_bytes(data) for name, data in found.attachments.items()}
     document = {
         **found.to_json(),
         "attachments": {name: {"digest": kept.digest, "size": kept.size} for name, kept in attachments.items()},
         "inputs": [{"role": role, "reference": row.reference, "digest": row.digest} for role, row in made_from],
     }
-    return workspace.store.put_bytes(json.dumps(document, sort_keys=True, ensure_ascii=False).encode()).digest
+    return intake.put_bytes(json.dumps(document, sort_keys=True, ensure_ascii=False).encode()).digest
 
 
 def _input(workspace: Workspace, item: Any) -> tuple[str, VersionRow]:
     role, wanted = item if isinstance(item, tuple | list) and len(item) == 2 else ("training", item)
+    return str(role), _version(workspace, "dataset", wanted)
+
+
+def _version(workspace: Workspace, kind: Kind, wanted: Any) -> VersionRow:
+    """The row of a reference, or of an object that has one."""
     row = getattr(wanted, "row", None)
     if isinstance(row, VersionRow):
         if wanted.workspace.yard_id != workspace.yard_id:
             raise InvalidReference(reference=row.reference, problem=f"it is of the yard at {wanted.workspace.root}")
-        return str(role), row
-    return str(role), workspace.registry.version("dataset", Reference.parse(wanted))
+        return row
+    return workspace.registry.version(kind, Reference.parse(wanted))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelyard.client import registration, yard
+from modelyard.client import registration, repair, yard
 from modelyard.client.cache import Cache
 from modelyard.client.check import CheckReport, check
 from modelyard.client.dataset import Dataset
+from modelyard.client.entry import Entry
 from modelyard.client.model import Model
 from modelyard.core.clock import Clock, SystemClock, parse_when
 from modelyard.core.errors import InvalidReference
@@ -20,10 +21,14 @@ from modelyard.core.names import AliasName, Kind, ModelName
 from modelyard.core.references import Alias, Latest, Reference
 from modelyard.core.tags import Tags, tags_to_match
 from modelyard.registry import AliasMove, LedgerRow, Registry
-from modelyard.store.files import Progress
+from modelyard.store import Progress
+from modelyard.store.upkeep.rebuilding import Rebuilding
 
 if TYPE_CHECKING:
+    from modelyard.client.difference import Difference
+    from modelyard.client.upkeep import Show, Upkeep
     from modelyard.profiles.signature import Signature
+    from modelyard.store.upkeep.accounts import Accounts
 
 When = datetime | date | str
 """An instant: a ``datetime``, ``"2026-03-01T12:00Z"``, ``"2h ago"``, ``"now"``; without a zone it is local time."""
@@ -33,7 +38,8 @@ class Workspace:
     """The models and data sets of one yard.
 
     ``Workspace()`` finds the yard: ``MODELYARD_URL``, else the nearest ``.modelyard/`` upward, else ``~/.modelyard``. ``Workspace(path)``
-    is the yard at that path. Where there is none, one is made, unless ``create=False`` (then YardNotFound).
+    is the yard at that path. Where there is none, one is made, unless ``create=False`` (then YardNotFound); with ``store``, a new yard keeps its bytes
+    there: ``s3://bucket/prefix``, ``gs://…``, ``az://…``, or another folder.
     """
 
     def __init__(
@@ -41,14 +47,15 @@ class Workspace:
         where: str | os.PathLike[str] | None = None,
         *,
         create: bool = True,
+        store: str | None = None,
         actor: str | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         root, self.found = yard.locate(where, os.environ, Path.cwd())
         if create:
-            yard.create(root, self.clock)
-        self._yard = yard.open_yard(root)
+            yard.create(root, self.clock, store)
+        self._yard = yard.open_yard(root, store)
         self.root = self._yard.root
         self.yard_id = self._yard.id
         self.store = self._yard.store
@@ -78,6 +85,7 @@ class Workspace:
         metrics: Mapping[str, float] | None = None,
         description: str | None = None,
         datasets: registration.Inputs = (),
+        base: str | Reference | Model | None = None,
         signature: Signature | None = None,
         reference_data: Any = None,
         time_column: str | None = None,
@@ -87,7 +95,8 @@ class Workspace:
 
         ``reference_data`` (a table of model inputs) becomes the profile that live traffic is compared with; ``time_column`` names the column
         of it that holds the time of a row, so that a month of traffic is held against months of training; ``datasets`` are the data set
-        versions that it was made from. Raises InvalidName, InvalidTag, PathMissing, PathEmpty, PathUnusable, LabelTaken, YardUnwritable; then
+        versions that it was made from; ``base`` is the version that it was trained from (any model's), of which only the difference is kept, as
+        it is of the version before. Raises InvalidName, InvalidTag, PathMissing, PathEmpty, PathUnusable, LabelTaken, YardUnwritable; then
         nothing has changed.
         """
         facts = registration.card(
@@ -102,6 +111,7 @@ class Workspace:
             reference_data=reference_data,
             time_column=time_column,
             inputs=datasets,
+            base=base,
             progress=progress,
         )
         return self._model(row)
@@ -117,6 +127,7 @@ class Workspace:
         metrics: Mapping[str, float] | None = None,
         description: str | None = None,
         datasets: registration.Inputs = (),
+        base: str | Reference | Model | None = None,
         signature: Signature | None = None,
         reference_data: Any = None,
         time_column: str | None = None,
@@ -133,6 +144,7 @@ class Workspace:
             reference_data=reference_data,
             time_column=time_column,
             inputs=datasets,
+            base=base,
         )
         return self._model(row)
 
@@ -169,6 +181,31 @@ class Workspace:
         """Data set versions, newest first."""
         rows = self.registry.versions("dataset", name=None if name is None else ModelName(name))
         return [self._dataset(row) for row in rows]
+
+    def diff(
+        self,
+        a: str | Reference | Entry,
+        b: str | Reference | Entry,
+        *,
+        dataset: bool = False,
+        tensors: Collection[str] | None = None,
+        text: bool = False,
+        progress: Progress | None = None,
+    ) -> Difference:
+        """What changes from version ``a`` to version ``b``: files, tensors, metadata, metrics, code, environment.
+
+        Of one model or of two; of data sets with ``dataset``. Chunks are compared first: of tensors only those that differ are read. ``tensors``
+        looks at the tensors of these names alone; ``text`` adds the lines of small text files. ``progress`` hears of the bytes that are read.
+        Raises InvalidReference for a model against a data set, TensorNotFound, and what :meth:`model` raises; MissingBlob, CorruptBlob.
+        """
+        from modelyard.client.difference import difference, found
+
+        kind: Kind = "dataset" if dataset else "model"
+        if isinstance(a, Entry):
+            kind = a.kind
+        elif isinstance(b, Entry):
+            kind = b.kind
+        return difference(found(self, a, kind), found(self, b, kind), tensors=tensors, text=text, progress=progress)
 
     # --- aliases ---
 
@@ -239,9 +276,51 @@ class Workspace:
         exact = str(reference) if isinstance(reference.selector, Alias) else row.reference
         return self.registry.history(kind=row_kind, subject=exact, limit=limit)
 
-    def check(self, *, read: bool = False) -> CheckReport:
+    def check(self, *, read: bool = False, progress: Progress | None = None) -> CheckReport:
         """What is wrong with the yard; with ``read`` every stored byte is read and verified."""
-        return check(self, read=read)
+        return check(self, read=read, progress=progress)
+
+    def rebuild_index(self, *, dry_run: bool = False) -> Rebuilding:
+        """Writes the index of the store anew from the packs; what was new and gone."""
+        return repair.rebuild_index(self, dry_run=dry_run)
+
+    def repair(
+        self, *places: str | Path, dry_run: bool = False, progress: Progress | None = None
+    ) -> repair.RepairReport:
+        """Makes whole what is hurt, from other copies, the cache, and ``places``: other yards, stores by URL, folders or files that have the bytes.
+
+        Raises PathMissing, NothingToRepairFrom, YardUnwritable, StoreUnreachable.
+        """
+        return repair.repair(self, [str(place) for place in places], dry_run=dry_run, progress=progress)
+
+    def gc(self, *, dry_run: bool = False, wait: float = 0.0, show: Show | None = None) -> Upkeep:
+        """Removes what no version needs: packs of registrations that were cut off, and half-written files. Safe while others register.
+
+        Waits up to ``wait`` seconds for registrations that began before; without, the packs that they may count on go in a later run. ``show``
+        is called with the plan before it is carried out. Raises CollectionRefused, StoreShared, YardUnwritable, StoreUnreachable.
+        """
+        from modelyard.client import upkeep
+
+        return upkeep.gc(self, dry_run=dry_run, wait=wait, show=show)
+
+    def compact(
+        self,
+        *,
+        dry_run: bool = False,
+        wait: float = 0.0,
+        show: Show | None = None,
+        progress: Progress | None = None,
+    ) -> Upkeep:
+        """Writes packs anew of which little is needed, and many small ones as few large ones; otherwise as :meth:`gc`, which is part of it."""
+        from modelyard.client import upkeep
+
+        return upkeep.compact(self, dry_run=dry_run, wait=wait, show=show, progress=progress)
+
+    def stats(self, name: str | None = None) -> Accounts:
+        """What each version of the yard costs, and the store as a whole. Raises ModelNotFound for a ``name`` that is not there."""
+        from modelyard.client import upkeep
+
+        return upkeep.stats(self, name)
 
     # --- inside ---
 

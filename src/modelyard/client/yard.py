@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 import uuid
@@ -10,12 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelyard.core.clock import Clock, to_text
-from modelyard.core.errors import CorruptYard, UnsupportedUrl, YardNotFound, YardTooNew, YardUnwritable
+from modelyard.core.errors import (
+    CorruptYard,
+    StoreDiffers,
+    UnsupportedUrl,
+    YardNotFound,
+    YardTooNew,
+    YardTooOld,
+    YardUnwritable,
+)
 from modelyard.registry import Database
 from modelyard.store import Store
+from modelyard.store.upkeep.owners import announce, withdraw
 
 FOLDER = ".modelyard"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -44,14 +54,19 @@ def locate(where: str | os.PathLike[str] | None, environ: Mapping[str, str], sta
     return Path.home() / FOLDER, "the default"
 
 
-def create(root: Path, clock: Clock) -> bool:
-    """Makes a yard at ``root`` unless there is one; whether it was made. Raises YardUnwritable.
+def create(root: Path, clock: Clock, store: str | None = None) -> bool:
+    """Makes a yard at ``root`` unless there is one; whether it was made. ``store`` is where its bytes go, if not into the same folder.
+
+    Raises YardUnwritable, and for a store what :func:`modelyard.store.objects.open_objects` raises.
 
     Two makers at once agree: the one whose yard.toml is linked first has made it.
     """
     marker = root / "yard.toml"
     if marker.exists():
         return False
+    if store is not None:
+        store = store if "://" in store else str(Path(store).expanduser().absolute())
+        Store(store).index.refresh()  # a place that does not answer is told before there is a yard
     try:
         root.mkdir(parents=True, exist_ok=True)
         (root / ".gitignore").write_text("*\n")  # a yard inside a repository is not part of its code
@@ -59,10 +74,19 @@ def create(root: Path, clock: Clock) -> bool:
         database.create()
         database.close()
         half = root / f"yard.toml.{uuid.uuid4().hex}"
-        half.write_text(f'format = {FORMAT}\nid = "{uuid.uuid4()}"\ncreated = "{to_text(clock.now())}"\n')
+        name = str(uuid.uuid4())
+        lines = [f"format = {FORMAT}", f'id = "{name}"', f'created = "{to_text(clock.now())}"']
+        if store is not None:
+            announce(Store(store).objects, name, str(root))  # before there is a yard that could keep something there
+            lines.append(
+                f"store = {json.dumps(store, ensure_ascii=False)}"
+            )  # a TOML string is written as JSON writes it
+        half.write_text("\n".join(lines) + "\n")
         try:
             os.link(half, marker)
         except FileExistsError:
+            if store is not None:
+                withdraw(Store(store).objects, name)
             return False
         finally:
             half.unlink()
@@ -71,8 +95,8 @@ def create(root: Path, clock: Clock) -> bool:
     return True
 
 
-def open_yard(root: Path) -> Yard:
-    """The yard at ``root``. Raises YardNotFound, YardTooNew, CorruptYard."""
+def open_yard(root: Path, store: str | None = None) -> Yard:
+    """The yard at ``root``. With ``store``, it must be the one that the yard has. Raises YardNotFound, YardTooNew, YardTooOld, CorruptYard, StoreDiffers."""
     marker = root / "yard.toml"
     try:
         facts = tomllib.loads(marker.read_text())
@@ -85,9 +109,16 @@ def open_yard(root: Path) -> Yard:
         raise CorruptYard(path=root, problem="yard.toml lacks its format or its id")
     if found > FORMAT:
         raise YardTooNew(path=root, found=found, known=FORMAT)
+    if found < FORMAT:
+        raise YardTooOld(path=root, found=found, known=FORMAT)
     if not (root / "registry.db").is_file():
         raise CorruptYard(path=root, problem="registry.db is missing; restore it from a backup")
-    return Yard(root, facts["id"], Store(root / "store"), Database(root / "registry.db"))
+    place = facts.get("store")
+    if place is not None and not isinstance(place, str):
+        raise CorruptYard(path=root, problem="yard.toml names a store that is not text")
+    if store is not None and place not in {store, str(Path(store).expanduser().absolute())}:
+        raise StoreDiffers(path=root, asked=store, found=place or "its own folder")
+    return Yard(root, facts["id"], Store(place or root / "store"), Database(root / "registry.db"))
 
 
 def _folder(where: str | os.PathLike[str]) -> Path:

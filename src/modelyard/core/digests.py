@@ -18,7 +18,7 @@ class Digest(str):
     __slots__ = ()
 
     def __new__(cls, text: str) -> Digest:
-        if not isinstance(text, str) or not _FORM.fullmatch(text):
+        if not is_digest(text):
             raise InvalidDigest(text=text)
         return str.__new__(cls, text)
 
@@ -35,6 +35,11 @@ class Digest(str):
     def short(self) -> str:
         """Twelve hexadecimal digits, for people."""
         return self[7:19]
+
+
+def is_digest(text: object) -> bool:
+    """Whether :class:`Digest` takes it."""
+    return isinstance(text, str) and _FORM.fullmatch(text) is not None
 
 
 def canonical_json(value: Any) -> bytes:

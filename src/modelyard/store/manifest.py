@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -38,6 +39,14 @@ class Manifest:
     def size(self) -> int:
         return sum(file.size for file in self.files)
 
+    def file(self, path: str) -> ManifestFile | None:
+        """The file at a path."""
+        return self._by_path.get(path)
+
+    @cached_property
+    def _by_path(self) -> dict[str, ManifestFile]:
+        return {file.path: file for file in self.files}
+
     def to_bytes(self) -> bytes:
         files = [{"path": f.path, "size": f.size, "digest": f.digest} for f in sorted(self.files, key=lambda f: f.path)]
         return canonical_json({"format": MANIFEST_FORMAT, "kind": self.kind, "files": files, "facts": self.facts})
@@ -54,15 +63,33 @@ class Manifest:
             if document["format"] != MANIFEST_FORMAT:
                 raise ValueError(f"format {document['format']}")
             files = tuple(
-                ManifestFile(_safe(f["path"]), int(f["size"]), Digest(f["digest"])) for f in document["files"]
+                ManifestFile(_safe(f["path"]), _size(f["size"]), Digest(f["digest"])) for f in document["files"]
             )
-            return cls(document["kind"], files, document["facts"])
-        except (ValueError, KeyError, TypeError) as error:
+            if len({file.path for file in files}) != len(files):
+                raise ValueError("it lists a path twice")
+            kind, facts = document["kind"], document["facts"]
+            if not isinstance(kind, str) or not isinstance(facts, dict):
+                raise ValueError("its kind is not text, or its facts are no object")
+            return cls(kind, files, facts)
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:  # the last for brackets in brackets in brackets
             raise CorruptBlob(file="a manifest", offset=0, expected="a manifest of format 1", found=error) from error
 
 
 def _safe(path: str) -> str:
+    path.encode()  # half a character, which JSON can spell, is in no path
     parts = PurePosixPath(path).parts
     if not parts or path.startswith("/") or ".." in parts or "\0" in path or str(PurePosixPath(path)) != path:
         raise ValueError(f"path {path!r} leaves its folder")
     return path
+
+
+def _size(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is not a number of bytes")
+    return value

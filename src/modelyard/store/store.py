@@ -2,44 +2,57 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import uuid
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from modelyard.core.digests import Digest
-from modelyard.core.errors import PathEmpty, PathMissing, PathUnusable, TargetExists, TargetUnwritable
-from modelyard.store.files import FileDigest, Files, Progress
-from modelyard.store.folder import FolderObjects
-from modelyard.store.manifest import Manifest, ManifestFile
-from modelyard.store.tree import TreeFile, tree_of
+from modelyard.core.errors import PathEmpty, PathMissing, PathUnusable
+from modelyard.store.manifest import Manifest
+from modelyard.store.objects import FolderObjects, open_objects
+from modelyard.store.objects.objects import Objects
+from modelyard.store.packs import Index
+from modelyard.store.progress import Progress
+from modelyard.store.reading.checkout import check_out, require_free
+from modelyard.store.reading.contents import Contents
+from modelyard.store.reading.files import Files
+from modelyard.store.reading.hashing import sha256_of
+from modelyard.store.reading.reader import Reader
+from modelyard.store.tensors.tensors import Tensors
+from modelyard.store.writing import leases
+from modelyard.store.writing.intake import Intake
+from modelyard.store.writing.tree import tree_of
+from modelyard.store.writing.writer import Writer, workers
+
+FAR = 8
+"""Requests at a time to a store that is not a folder."""
 
 
 class Store:
-    """Content-addressed files and manifests below one folder. Safe for any number of writers at once."""
+    """Content-addressed files and manifests in one place, given by path, URL or as :class:`Objects`. Safe for any number of writers at once."""
 
-    def __init__(self, root: Path) -> None:
-        temporary = root / "tmp"
-        self.root = root
-        self.files = Files(FolderObjects(root / "chunks", temporary), FolderObjects(root / "files", temporary))
+    def __init__(self, place: str | Path | Objects) -> None:
+        self.objects = open_objects(place) if isinstance(place, str | Path) else place
+        # a thread a core where the bytes are near; where they are far, as many as it takes to keep the line busy
+        threads = workers() if isinstance(self.objects, FolderObjects) else max(FAR, workers())
+        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="modelyard-store")
+        self.index = Index(self.objects)
+        self.reader = Reader(self.objects, self.index, self.pool, ahead=threads + 2)
+        self.files = Files(self.index, self.reader)
+        self.contents = Contents(self.files)
 
-    def put_tree(self, path: Path, progress: Progress | None = None) -> tuple[ManifestFile, ...]:
-        """Keeps the file at ``path`` or every file below it. Raises PathMissing, PathEmpty, PathUnusable, YardUnwritable."""
-        return tuple(self._put_file(file, progress) for file in tree_of(path))
+    @contextmanager
+    def intake(self, progress: Progress | None = None) -> Iterator[Intake]:
+        """For one registration. What is put counts only once it is referred to before the block ends: until then `gc` leaves it alone.
 
-    def put_bytes(self, data: bytes) -> FileDigest:
-        """Keeps a small document."""
-        kept = self.files.put_bytes(data)
-        self.files.settle()
-        return kept
-
-    def put_manifest(self, kind: str, files: tuple[ManifestFile, ...], facts: dict[str, Any]) -> Manifest:
-        """Keeps the manifest after its files; when this returns, all of it survives a power cut."""
-        manifest = Manifest(kind, tuple(sorted(files, key=lambda f: f.path)), facts)
-        self.files.put_bytes(manifest.to_bytes())
-        self.files.settle()
-        return manifest
+        Raises YardUnwritable, StoreUnreachable.
+        """
+        with leases.held(self.objects) as lease:
+            ignored = leases.condemned(self.objects)  # after the lease is there, and before anything is looked up
+            self.index.refresh()
+            with Writer(self.objects, self.index, self.reader, self.pool, ignored) as writer:
+                yield Intake(writer, self.files, lease, progress)
 
     def manifest(self, digest: Digest) -> Manifest:
         """The manifest with this digest, verified. Raises MissingBlob or CorruptBlob."""
@@ -49,19 +62,26 @@ class Store:
         """All bytes of a stored file, verified."""
         return self.files.read(digest, file or digest)
 
+    def tensors(self, manifest: Manifest) -> Tensors:
+        """The tensors of the files of a manifest, each read by itself; no file is opened yet."""
+        return Tensors(self.files, self.contents, manifest)
+
     def materialize(
-        self, manifest: Manifest, target: Path, *, replace: bool = False, progress: Progress | None = None
+        self,
+        manifest: Manifest,
+        target: Path,
+        *,
+        replace: bool = False,
+        placed: Collection[str] = (),
+        progress: Progress | None = None,
     ) -> None:
-        """Writes the files of a manifest below ``target``, each verified and moved into place whole.
+        """Writes the files of a manifest below ``target``; see :func:`modelyard.store.reading.checkout.check_out`.
 
         Raises TargetExists before anything is written when a file is in the way and ``replace`` is False.
         """
         if not replace:
-            for file in manifest.files:
-                if os.path.lexists(target / file.path):
-                    raise TargetExists(path=target / file.path)
-        for file in manifest.files:
-            self._materialize_file(file, target, progress)
+            require_free(manifest, target)
+        check_out(self.files, manifest, target, placed=placed, progress=progress)
 
     def verify_tree(self, manifest: Manifest, folder: Path) -> bool:
         """Whether ``folder`` holds just these files with just these bytes; reads all of them."""
@@ -69,45 +89,6 @@ class Store:
             found = {file.name: file.source for file in tree_of(folder)}
             if found.keys() != {file.path for file in manifest.files}:
                 return False
-            return all(_sha256(found[file.path]) == file.digest for file in manifest.files)
+            return all(sha256_of(found[file.path]) == file.digest for file in manifest.files)
         except (PathUnusable, PathEmpty, PathMissing, OSError):
             return False
-
-    def _put_file(self, file: TreeFile, progress: Progress | None) -> ManifestFile:
-        try:
-            with file.source.open("rb") as source:
-                before = os.fstat(source.fileno())
-                kept = self.files.put(source, progress)
-                after = os.fstat(source.fileno())
-        except OSError as error:
-            raise PathUnusable(path=file.source, problem=error.strerror) from error
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or kept.size != after.st_size:
-            raise PathUnusable(
-                path=file.source, problem="it changed while it was being read; try again when it is at rest"
-            )
-        return ManifestFile(file.name, kept.size, kept.digest)
-
-    def _materialize_file(self, file: ManifestFile, target: Path, progress: Progress | None) -> None:
-        path = target / file.path
-        half = path.with_name(f".{uuid.uuid4().hex}.part")
-        try:
-            # resolve() follows the links that are there and takes the rest as it is, so this comes before a folder is made
-            if not path.parent.resolve().is_relative_to(target.resolve()):
-                raise PathUnusable(path=path, problem="a link leads out of the target folder")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with half.open("wb") as out:
-                    for chunk in self.files.iterate(file.digest, file.path):
-                        out.write(chunk)
-                        if progress:
-                            progress(len(chunk))
-                half.replace(path)
-            finally:
-                half.unlink(missing_ok=True)
-        except OSError as error:
-            raise TargetUnwritable(path=target, problem=error.strerror or error) from error
-
-
-def _sha256(path: Path) -> Digest:
-    with path.open("rb") as source:
-        return Digest("sha256:" + hashlib.file_digest(source, "sha256").hexdigest())

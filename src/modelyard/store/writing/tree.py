@@ -50,7 +50,7 @@ def _below(folder: Path, root: Path) -> Iterator[TreeFile]:
         if entry.is_dir(follow_symlinks=False):
             if not _keeps_itself(path):
                 yield from _below(path, root)
-        elif entry.is_dir():
+        elif _leads_to_folder(entry):
             raise PathUnusable(
                 path=path, problem="it is a link to a folder; copy the folder there, or register it by itself"
             )
@@ -58,9 +58,19 @@ def _below(folder: Path, root: Path) -> Iterator[TreeFile]:
             yield _file(path, path.relative_to(root).as_posix())
 
 
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:  # such as a link to itself
+        raise PathUnusable(path=entry.path, problem=error.strerror) from error
+
+
 def _keeps_itself(folder: Path) -> bool:
     """A git repository's own folder, or a yard: a keeper of versions is not part of what it keeps, and changes with every version."""
-    return folder.name == ".git" or (folder / "yard.toml").is_file()
+    try:
+        return folder.name == ".git" or (folder / "yard.toml").is_file()
+    except OSError:  # a folder that may not be entered: whoever lists it says so
+        return False
 
 
 def _file(path: Path, name: str) -> TreeFile:

@@ -1,0 +1,1 @@
+"""Files out of a store: verified, whole, in part, or into a folder."""

@@ -1,0 +1,1 @@
+"""Looking after a store: check, repair, rebuild the index, collect, compact, account."""
