@@ -9,6 +9,7 @@ ALL = {
     "deployments": HERE / "deployments" / "analysis_errors.py",
     "registry": HERE / "registry" / "embedded.py",
     "serving": HERE / "serving" / "throughput.py",
+    "store": HERE / "store" / "__main__.py",
 }
 
 
