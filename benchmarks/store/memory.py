@@ -66,7 +66,7 @@ def measure(gib: int) -> Iterator[tuple[str, float, float | None]]:
                 target = folder / "back"
                 reference = f"bench/{number}"
                 seconds, peak = _apart(
-                    folder, "get", reference=reference, target=str(target), warm=False, dataset=False
+                    folder, "get", reference=reference, target=str(target), warm=False, link=False, dataset=False
                 )
                 if sha256(target / name) != expected:
                     raise Failed(f"{name} came back different")

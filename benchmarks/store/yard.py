@@ -31,9 +31,9 @@ class Yard:
     def get(self, number: int, target: Path) -> float:
         return self._get(number, target, warm=False)
 
-    def get_again(self, number: int, target: Path) -> float:
-        """As :meth:`get`, with the cache as it is; seconds."""
-        return self._get(number, target, warm=True)
+    def get_again(self, number: int, target: Path, *, link: bool = False) -> float:
+        """As :meth:`get`, with the cache as it is, as links to it or not; seconds."""
+        return self._get(number, target, warm=True, link=link)
 
     def path(self, number: int) -> float:
         """The version in the cache, made there when it is not; seconds."""
@@ -54,8 +54,14 @@ class Yard:
     def close(self) -> None:
         self.worker.close()
 
-    def _get(self, number: int, target: Path, *, warm: bool) -> float:
-        question = {"reference": f"bench/{number}", "target": str(target), "warm": warm, "dataset": self._dataset}
+    def _get(self, number: int, target: Path, *, warm: bool, link: bool = False) -> float:
+        question = {
+            "reference": f"bench/{number}",
+            "target": str(target),
+            "warm": warm,
+            "link": link,
+            "dataset": self._dataset,
+        }
         return float(self.worker.ask("get", **question)["seconds"])
 
 

@@ -43,7 +43,7 @@ def get(question: dict[str, Any]) -> float:
     if not question["warm"]:
         shutil.rmtree(ROOT / "cache", ignore_errors=True)
     started = time.perf_counter()
-    entry(question).download(question["target"])
+    entry(question).download(question["target"], link=question["link"])
     return time.perf_counter() - started
 
 

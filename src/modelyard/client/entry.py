@@ -177,7 +177,7 @@ class Entry:
     ) -> str:
         """Writes the verified files below ``target_dir``; the path of the file, or of the folder that holds the files.
 
-        With ``link`` the files are further names of read-only files in the cache, which costs nothing for a version that is there already. Raises
+        Where the version is in the cache already, its files are cloned or copied from there. With ``link`` the files are further names of read-only files in the cache, which costs nothing for a version that is there already. Raises
         TargetExists before anything is written when a file is in the way; with ``exist_ok`` it is left alone when it has the very bytes, and
         written over when it has not.
         """
@@ -188,7 +188,7 @@ class Entry:
         if link:
             placed = placement.link(self.workspace.cache.folder(manifest, progress), manifest, target)
         elif held := self.workspace.cache.held(manifest):
-            placed = placement.clone(held, manifest, target, progress)
+            placed = placement.bring(held, manifest, target, progress)
         self.workspace.store.materialize(
             manifest, target, replace=True, placed=placed, progress=None if link else progress
         )

@@ -1,24 +1,26 @@
-"""A version that is in the cache already into a folder of the user: as clones or links of its files where that is wanted and possible."""
+"""A version that is in the cache already into a folder of the user: as clones, links or copies of its files."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import sys
 import uuid
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
-from modelyard.store import Advance, Manifest, Progress
+from modelyard.store import Advance, Manifest, ManifestFile, Progress
 
 _FICLONE = 0x40049409  # from linux/fs.h: the file shares the blocks of another until one of them is written
+_BLOCK = 1024 * 1024
 
 
-def clone(folder: Path, manifest: Manifest, target: Path, progress: Progress | None = None) -> set[str]:
-    """Clones those files that the file system can clone and that are not there yet; their paths. The rest is for the store to write."""
+def bring(folder: Path, manifest: Manifest, target: Path, progress: Progress | None = None) -> set[str]:
+    """Clones the files where the file system can, which costs nothing, else copies them and verifies the copy; their paths. A file that is in the
+    way, or not as it should be, is left for the store to write."""
     placed: set[str] = set()
-    if sys.platform != "linux":
-        return placed
     for file in manifest.files:
         place = target / file.path
         if os.path.lexists(place) or not _is_inside(place, target):
@@ -26,17 +28,37 @@ def clone(folder: Path, manifest: Manifest, target: Path, progress: Progress | N
         half = place.with_name(f".{uuid.uuid4().hex}.part")
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            with (folder / file.path).open("rb") as source, half.open("wb") as out:
-                fcntl.ioctl(out.fileno(), _FICLONE, source.fileno())
-            half.replace(place)
+            with (folder / file.path).open("rb") as source, half.open("wb", buffering=0) as out:
+                good = _cloned(source, out) or _copied(source, out, file)
+            if good:
+                half.replace(place)
+                placed.add(file.path)
         except OSError:
+            break  # the store says better what is the matter with the target
+        finally:
             with suppress(OSError):
                 half.unlink(missing_ok=True)
-            break  # the next file would not go either
-        placed.add(file.path)
-        if progress:
+        if good and progress:
             progress(Advance(file.size, known=file.size))
     return placed
+
+
+def _cloned(source: BinaryIO, out: BinaryIO) -> bool:
+    if sys.platform != "linux":
+        return False
+    try:
+        fcntl.ioctl(out.fileno(), _FICLONE, source.fileno())
+    except OSError:
+        return False
+    return True
+
+
+def _copied(source: BinaryIO, out: BinaryIO, file: ManifestFile) -> bool:
+    sha = hashlib.sha256()
+    while block := source.read(_BLOCK):
+        sha.update(block)
+        out.write(block)
+    return "sha256:" + sha.hexdigest() == file.digest
 
 
 def link(folder: Path, manifest: Manifest, target: Path) -> set[str]:
