@@ -26,7 +26,7 @@ def pack(raw: Bytes, base: Bytes, element: Element) -> bytes:
     """``raw`` as its difference from ``base``, which has the same length."""
     whole = len(raw) // element.width * element.width
     new, old = _numbers(raw, whole, element), _numbers(base, whole, element)
-    return bytes([element]) + planes.pack(_zigzag(new - old)) + bytes(raw[whole:])
+    return planes.pack(_zigzag(new - old), head=bytes([element]), tail=raw[whole:])
 
 
 def unpack(base: Bytes, steps: Sequence[memoryview]) -> Bytes:

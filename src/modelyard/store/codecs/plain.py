@@ -59,8 +59,8 @@ def pack_together(raws: Sequence[Bytes]) -> list[tuple[Codec, Bytes]]:
             packed.append(pack(raw, None))  # the last bytes of all are not a whole number
         else:
             mine = [split[place][first : first + whole] for first, place in places]
-            coded = planes.pack_planes(mine, [noisy[place] for _, place in places])
-            small = bytes([element]) + coded + bytes(raw[whole * width :])
+            known = [noisy[place] for _, place in places]
+            small = planes.pack_planes(mine, known, head=bytes([element]), tail=raw[whole * width :])
             packed.append((Codec.PLANES, small) if len(small) < _PAYS * len(raw) else pack(raw, None))
         start += len(raw)
     return packed
@@ -93,7 +93,7 @@ def _as_planes(raw: Bytes, element: Element, noisy: tuple[bool, ...] | None) -> 
         sign = numbers >> numbers.dtype.type(8 * element.width - 1)
         numbers = numbers << numbers.dtype.type(1)
         numbers |= sign
-    return bytes([element]) + planes.pack(numbers, noisy) + bytes(raw[len(raw) - rest :])
+    return planes.pack(numbers, noisy, head=bytes([element]), tail=raw[len(raw) - rest :])
 
 
 def guess(raw: Bytes) -> tuple[Element | None, tuple[bool, ...] | None]:

@@ -18,7 +18,7 @@ from modelyard.store.codecs import zstandard
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Bytes = bytes | memoryview
+Bytes = bytes | bytearray | memoryview
 
 _HEAD = struct.Struct("<BI")
 _RAW, _ZSTD, _SAME = 0, 1, 2
@@ -27,20 +27,26 @@ _SAMPLE = 16 * 1024
 _PAYS = 0.985
 
 
-def pack(numbers: NDArray[Any], noisy: tuple[bool, ...] | None = None) -> bytes:
-    """The planes of little-endian unsigned numbers, from the lowest byte up; those that are known to be ``noisy`` are not tried to be coded."""
+def pack(
+    numbers: NDArray[Any], noisy: tuple[bool, ...] | None = None, *, head: bytes = b"", tail: Bytes = b""
+) -> bytes:
+    """The planes of little-endian unsigned numbers, from the lowest byte up, between ``head`` and ``tail``; those that are known to be ``noisy`` are
+    not tried to be coded."""
     width = numbers.dtype.itemsize
     split = [
         (numbers >> numbers.dtype.type(8 * place) if place else numbers).astype(np.uint8) for place in range(width)
     ]
-    return pack_planes(split, noisy or (False,) * width)
+    return pack_planes(split, noisy or (False,) * width, head=head, tail=tail)
 
 
-def pack_planes(split: Sequence[NDArray[np.uint8]], noisy: Sequence[bool]) -> bytes:
+def pack_planes(
+    split: Sequence[NDArray[np.uint8]], noisy: Sequence[bool], *, head: bytes = b"", tail: Bytes = b""
+) -> bytes:
     """The same of planes that are apart already."""
-    parts: list[Bytes] = []
+    parts: list[Bytes] = [head]
     for plane, noise in zip(split, noisy, strict=True):
         parts += _raw(plane) if noise else _packed(plane)
+    parts.append(tail)
     return b"".join(parts)
 
 
