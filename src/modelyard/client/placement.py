@@ -21,13 +21,13 @@ def bring(folder: Path, manifest: Manifest, target: Path, progress: Progress | N
     """Clones the files where the file system can, which costs nothing, else copies them and verifies the copy; their paths. A file that is in the
     way, or not as it should be, is left for the store to write."""
     placed: set[str] = set()
+    inside = _Inside(target)
     for file in manifest.files:
         place = target / file.path
-        if os.path.lexists(place) or not _is_inside(place, target):
+        if os.path.lexists(place) or not inside.holds(place):
             continue
         half = place.with_name(f".{uuid.uuid4().hex}.part")
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
             with (folder / file.path).open("rb") as source, half.open("wb", buffering=0) as out:
                 good = _cloned(source, out) or _copied(source, out, file)
             if good:
@@ -64,18 +64,32 @@ def _copied(source: BinaryIO, out: BinaryIO, file: ManifestFile) -> bool:
 def link(folder: Path, manifest: Manifest, target: Path) -> set[str]:
     """Links the read-only files of the cache that are not there yet; the paths of all that are links to it now. The rest is for the store to write."""
     placed: set[str] = set()
+    inside = _Inside(target)
     for file in manifest.files:
         source, place = folder / file.path, target / file.path
-        if not _is_inside(place, target):
+        if not inside.holds(place):
             continue
         with suppress(OSError):  # another file system, or another file in the way
             if not os.path.lexists(place):
-                place.parent.mkdir(parents=True, exist_ok=True)
                 os.link(source, place)
             if source.samefile(place):
                 placed.add(file.path)
     return placed
 
 
-def _is_inside(place: Path, target: Path) -> bool:
-    return place.parent.resolve().is_relative_to(target.resolve())
+class _Inside:
+    """Makes the folders of the files, once each, where no link leads out of the target."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._known: dict[Path, bool] = {}
+
+    def holds(self, place: Path) -> bool:
+        """Whether the file may be put there; its folder is there then, or whoever writes into it learns why not."""
+        folder = place.parent
+        if folder not in self._known:
+            self._known[folder] = folder.resolve().is_relative_to(self._target.resolve())
+            if self._known[folder]:
+                with suppress(OSError):
+                    folder.mkdir(parents=True, exist_ok=True)
+        return self._known[folder]

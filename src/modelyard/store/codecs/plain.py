@@ -104,12 +104,12 @@ def guess(raw: Bytes) -> tuple[Element | None, tuple[bool, ...] | None]:
     """
     middle = max(0, (len(raw) - _SAMPLE) // 2) // 8 * 8
     sample = np.frombuffer(raw, np.uint8, min(_SAMPLE, len(raw)) // 8 * 8, middle)
+    if _entropy(np.bincount(sample, minlength=256)[None])[0] > _NOISE:
+        return None, None
     eight = np.bincount((sample.reshape(-1, 8) + _PLACES).ravel(), minlength=8 * 256).reshape(8, 256)
     four = eight[:4] + eight[4:]
     two = four[:2] + four[2:]
     bits = _entropy(np.concatenate((two[:1] + two[1:], two, four, eight)))
-    if bits[0] > _NOISE:
-        return None, None
     best, noisy, least = Element.BYTE, None, _PROMISING * bits[0]
     for element, rows in _GUESSES:
         if (mean := bits[rows].mean()) < least:
