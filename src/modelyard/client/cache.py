@@ -53,10 +53,10 @@ class Cache:
         _note(place, manifest)
         return place
 
-    def held(self, manifest: Manifest) -> Path | None:
-        """The folder of a version that is here already and that nobody has touched since it was verified; else None."""
+    def held(self, manifest: Manifest) -> tuple[Path, bool] | None:
+        """The folder of a version that is here already, and whether nobody has touched it since it was verified; else None."""
         place = self._root / "versions" / manifest.digest.hex
-        return place if _is_untouched(place, manifest) else None
+        return (place, self._trusting and _is_untouched(place, manifest)) if place.is_dir() else None
 
     def _fill(self, half: Path, manifest: Manifest, progress: Progress | None) -> None:
         """Brings the files in: those of other versions as further links to the same bytes, the rest from the store."""

@@ -188,7 +188,8 @@ class Entry:
         if link:
             placed = placement.link(self.workspace.cache.folder(manifest, progress), manifest, target)
         elif held := self.workspace.cache.held(manifest):
-            placed = placement.bring(held, manifest, target, progress)
+            folder, untouched = held
+            placed = placement.bring(folder, manifest, target, untouched=untouched, progress=progress)
         self.workspace.store.materialize(
             manifest, target, replace=True, placed=placed, progress=None if link else progress
         )

@@ -17,9 +17,11 @@ _FICLONE = 0x40049409  # from linux/fs.h: the file shares the blocks of another 
 _BLOCK = 1024 * 1024
 
 
-def bring(folder: Path, manifest: Manifest, target: Path, progress: Progress | None = None) -> set[str]:
-    """Clones the files where the file system can, which costs nothing, else copies them and verifies the copy; their paths. A file that is in the
-    way, or not as it should be, is left for the store to write."""
+def bring(
+    folder: Path, manifest: Manifest, target: Path, *, untouched: bool, progress: Progress | None = None
+) -> set[str]:
+    """Clones the files, if they are known to be ``untouched``, where the file system can, which costs nothing; else copies them and verifies the
+    copy. Their paths; a file that is in the way, or not as it should be, is left for the store to write."""
     placed: set[str] = set()
     inside = _Inside(target)
     for file in manifest.files:
@@ -29,7 +31,7 @@ def bring(folder: Path, manifest: Manifest, target: Path, progress: Progress | N
         half = place.with_name(f".{uuid.uuid4().hex}.part")
         try:
             with (folder / file.path).open("rb") as source, half.open("wb", buffering=0) as out:
-                good = _cloned(source, out) or _copied(source, out, file)
+                good = (untouched and _cloned(source, out)) or _copied(source, out, file)
             if good:
                 half.replace(place)
                 placed.add(file.path)
