@@ -1,4 +1,4 @@
-"""An S3 server on the loopback, for whatever lies above the objects."""
+"""An S3 server on the loopback, for the objects and whatever lies above them."""
 
 import os
 import urllib.request
