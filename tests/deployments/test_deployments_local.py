@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -76,7 +77,7 @@ def users(deployment: Deployment, patient: bool = False) -> Iterator[list[str]]:
             try:
                 with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own replica
                     answer.read()
-            except OSError as problem:
+            except (OSError, http.client.HTTPException) as problem:  # also an answer that breaks off with its replica
                 if not patient:
                     failures.append(repr(problem))
                 time.sleep(0.02)
