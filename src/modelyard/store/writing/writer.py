@@ -81,8 +81,10 @@ class Writer:
 
     def find(self, kind: Kind, key: bytes) -> Entry | None:
         """A place where the piece lies and will stay."""
-        for entry in self._index.find(kind, key):
-            if entry.pack in self._ignored or entry.pack in self._index.recovered:
+        entries = self._index.find(kind, key)
+        recovered = self._index.recovered if entries else frozenset()
+        for entry in entries:
+            if entry.pack in self._ignored or entry.pack in recovered:
                 continue
             if self._index.reaches(entry):  # what was cut off is written anew
                 return entry
@@ -128,9 +130,8 @@ class Writer:
         while self._uploading:
             self._finish_upload()
         own = [segment for segment in self._index.segments if segment.name in self._segments]
-        if (
-            len(own) > 1
-        ):  # one for each pack, so that an attempt that is cut off has not been for nothing; together they read faster
+        # one for each pack, so that an attempt that is cut off has not been for nothing; together they read faster
+        if len(own) > 1:
             self._index.replace(own, lambda _entry: True)
         self._segments.clear()
 
