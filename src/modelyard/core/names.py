@@ -7,7 +7,7 @@ that ``name/3``, ``name:1.0`` and ``name@alias`` are unambiguous. The rule for m
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, TypeVar
 
 from modelyard.core.errors import InvalidName
 
@@ -21,12 +21,16 @@ _RESERVED_ALIAS = re.compile(r"latest|v[0-9]+", re.IGNORECASE)
 MODEL_NAME_LIMIT = 255
 ALIAS_LIMIT = 100
 LABEL_LIMIT = 128
+WEBHOOK_LIMIT = 100
 
 
 class _Name(str):
     """A ``str`` that is known to have passed its rule."""
 
     __slots__ = ()
+
+
+_N = TypeVar("_N", bound=_Name)
 
 
 class ModelName(_Name):
@@ -37,7 +41,7 @@ class ModelName(_Name):
     >>> ModelName("../etc")
     Traceback (most recent call last):
     ...
-    modelyard.core.errors.InvalidName: name '../etc' is not usable: '.' cannot stand first; use letters, digits, '-', '_' and '.', starting with a letter or digit
+    modelyard.core.errors.invalid.InvalidName: name '../etc' is not usable: '.' cannot stand first; use letters, digits, '-', '_' and '.', starting with a letter or digit
     """
 
     __slots__ = ()
@@ -68,6 +72,21 @@ class LabelName(_Name):
     def __new__(cls, text: object) -> LabelName:
         allowed = "letters, digits, '-', '_', '+' and '.', starting with a letter or digit"
         return str.__new__(cls, _checked(text, "label", _LABEL, LABEL_LIMIT, allowed))
+
+
+def stored(kind: type[_N], text: str) -> _N:
+    """A name that was checked before it was stored, without checking it again."""
+    return str.__new__(kind, text)
+
+
+class WebhookName(_Name):
+    """The name of a webhook."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: object) -> WebhookName:
+        allowed = "letters, digits, '-', '_' and '.', starting with a letter or digit"
+        return str.__new__(cls, _checked(text, "webhook", _MODEL, WEBHOOK_LIMIT, allowed))
 
 
 def _checked(text: object, what: str, pattern: re.Pattern[str], limit: int, allowed: str) -> str:

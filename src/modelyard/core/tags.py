@@ -61,7 +61,9 @@ def _pairs(tags: Any, what: str) -> Iterable[tuple[str, str | None]]:
 
 
 def is_text(value: str) -> bool:
-    """Whether the value can be written down: a lone surrogate cannot."""
+    """Whether the value can be written down everywhere: a lone surrogate cannot, and PostgreSQL has no text with a zero character."""
+    if "\0" in value:
+        return False
     try:
         value.encode()
     except UnicodeEncodeError:
