@@ -2,11 +2,14 @@
 
 import os
 import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from modelyard import Workspace
+from modelyard.registry import Database
+from postgres_server import PostgresServer
 
 CI_WORDS = (
     "CI",
@@ -45,3 +48,49 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 def ws(tmp_path: Path) -> Workspace:
     """A new yard in the test's folder."""
     return Workspace(tmp_path / "yard", actor="ana")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of the tests' own; ``new_database()`` gives the URL of an empty database."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _with_tables(postgres: PostgresServer) -> str:
+    """A database with our tables, to copy."""
+    url = postgres.new_database()
+    database = Database(url)
+    database.create()
+    database.close()
+    return url.partition("?")[0].rpartition("/")[2]
+
+
+MakeYard = Callable[..., Workspace]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def make_yard(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeYard]:
+    """Makes new yards on either database: ``make_yard("name", actor="ben")``. Its ``url`` opens one again."""
+    made: list[Workspace] = []
+
+    def make(name: str = "yard", **options: object) -> Workspace:
+        options = {"actor": "ana", **options}
+        if request.param == "sqlite":
+            made.append(Workspace(tmp_path / name, **options))
+        else:
+            server, template = request.getfixturevalue("postgres"), request.getfixturevalue("_with_tables")
+            url = server.new_database(template=template)
+            made.append(Workspace(url, store=str(tmp_path / f"{name}-store"), **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def any_ws(make_yard: MakeYard) -> Workspace:
+    """A new yard on SQLite, and one on PostgreSQL."""
+    return make_yard()

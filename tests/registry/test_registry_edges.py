@@ -27,7 +27,6 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
         ("metrics.rows > 50 or metrics.rows >= alias.metrics.rows", True),
         ("metrics.auc > 0 or metrics.rows >= alias.metrics.rows", False),
         ("alias.metrics.rows", False),
-        ('tags[["a"]] == 1', False),
     ],
 )
 def test_on_a_first_promotion_what_is_unknown_still_never_promotes(gate: str, holds: bool) -> None:
@@ -95,11 +94,13 @@ except errors.YardUnwritable:
     assert done.stdout.splitlines() == ["['fraud']", "refused"], done.stderr
 
 
-def test_only_an_alias_has_a_past(ws: Workspace, tmp_path: Path) -> None:
+def test_what_was_not_there_yet_has_no_past(ws: Workspace, tmp_path: Path) -> None:
     (tmp_path / "f").write_text("x")
     ws.register("fraud", tmp_path / "f", label="1.0")
-    for reference in ("fraud", "fraud/1", "fraud:1.0"):
-        with pytest.raises(errors.InvalidReference, match="only an alias"):
+    with pytest.raises(errors.InvalidReference, match="what was the latest then is not kept"):
+        ws.model("fraud", at="2020-01-01")
+    for reference in ("fraud/1", "fraud:1.0"):
+        with pytest.raises(errors.VersionNotFound, match="none of that number at 20"):
             ws.model(reference, at="2020-01-01")
     assert [row.action for row in ws.history("fraud:1.0")] == ["version.register"]
     with pytest.raises(errors.ModelNotFound):

@@ -259,8 +259,8 @@ def _edit(path: Path, statement: str) -> None:
     [
         ("UPDATE ledger SET actor = 'eve' WHERE sequence = 3", "row 3 .* was changed"),
         ("UPDATE ledger SET reason = 'x' WHERE sequence = 4", "row 4 .* was changed"),
-        ("DELETE FROM ledger WHERE sequence = 2", "rows 2 to 2 are missing"),
-        ("DELETE FROM ledger WHERE sequence = 1", "rows 1 to 1 are missing"),
+        ("DELETE FROM ledger WHERE sequence = 2", "row 2 is missing"),
+        ("DELETE FROM ledger WHERE sequence = 1", "row 1 is missing"),
     ],
 )
 def test_an_edited_or_a_removed_ledger_row_is_named(
