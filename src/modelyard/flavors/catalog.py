@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelyard.core.errors import UnknownFlavor
+from modelyard.core.errors import InvalidInput, UnknownFlavor
 from modelyard.flavors.file_formats import FORMATS
 from modelyard.flavors.files import FilesFlavor
 from modelyard.flavors.flavor import Facts, Flavor
@@ -16,9 +16,11 @@ from modelyard.flavors.lightgbm import LightGBMFlavor
 from modelyard.flavors.onnx import OnnxFlavor
 from modelyard.flavors.pytorch import PyTorchFlavor
 from modelyard.flavors.sklearn import SklearnFlavor
+from modelyard.flavors.skops import SkopsFlavor
 from modelyard.flavors.xgboost import XGBoostFlavor
 
 _FILES = FilesFlavor()
+_SKOPS = SkopsFlavor()
 
 # The first owner counts: xgboost and lightgbm estimators are scikit-learn's too, and Keras models may be torch modules.
 _FLAVORS: tuple[Flavor, ...] = (
@@ -28,18 +30,32 @@ _FLAVORS: tuple[Flavor, ...] = (
     PyTorchFlavor(),
     OnnxFlavor(),
     SklearnFlavor(),
+    _SKOPS,
     _FILES,
 )
 _BY_NAME = {flavor.name: flavor for flavor in _FLAVORS}
 
 
-def flavor_of(obj: object) -> Flavor:
-    """The flavor that keeps such an object; raises :class:`UnknownFlavor`."""
-    for flavor in _FLAVORS:
-        if flavor.owns(obj):
-            return flavor
-    live = ", ".join(flavor.name for flavor in _FLAVORS if flavor is not _FILES)
-    raise UnknownFlavor(type_name=class_name(obj), known=live)
+def flavor_of(obj: object, format: str | None = None) -> Flavor:  # noqa: A002 - the word that users write
+    """The flavor that keeps such an object, in the ``format`` that was asked for: ``"skops"`` for models of scikit-learn, else the flavor's own.
+
+    Raises :class:`UnknownFlavor`; :class:`InvalidInput` for a format that there is not, or not for such an object.
+    """
+    found = next((flavor for flavor in _FLAVORS if flavor.owns(obj)), None)
+    if found is None:
+        live = ", ".join(flavor.name for flavor in _FLAVORS if flavor not in (_FILES, _SKOPS))
+        raise UnknownFlavor(type_name=class_name(obj), known=live)
+    if format in (None, found.format):
+        return found
+    if format != "skops":
+        raise InvalidInput(
+            message=f"there is no format {format!r} to save a {class_name(obj)} in; leave it out, or use skops"
+        )
+    if not isinstance(found, SklearnFlavor):
+        raise InvalidInput(
+            message=f"a {class_name(obj)} is kept as {found.format}; skops is for models of scikit-learn"
+        )
+    return _SKOPS
 
 
 def flavor_named(name: str) -> Flavor:

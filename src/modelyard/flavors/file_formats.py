@@ -34,6 +34,7 @@ FORMATS = {
         FileFormat("xgboost-ubjson", "xgboost UBJSON"),
         FileFormat("lightgbm-text", "lightgbm text"),
         FileFormat("onnx", "ONNX graph"),
+        FileFormat("skops", "skops archive"),
         FileFormat("torch-weights", "PyTorch weights"),
         FileFormat("torch-pickle", "PyTorch pickle", runs_code=True),
         FileFormat("torch-export", "torch.export archive", runs_code=True),  # torch reads parts of it with pickle
@@ -85,6 +86,8 @@ def _archive(path: Path, suffix: str) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
+            if suffix == ".skops" and "schema.json" in names:
+                return "skops"
             if suffix == ".keras" or {"config.json", "metadata.json", "model.weights.h5"} <= set(names):
                 return "keras"
             if any(name.endswith("/archive_format") or name == "archive_format" for name in names):

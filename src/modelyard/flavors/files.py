@@ -16,6 +16,7 @@ from modelyard.flavors.lightgbm import LightGBMFlavor
 from modelyard.flavors.onnx import OnnxFlavor
 from modelyard.flavors.reading import file_in, reading, require_admission
 from modelyard.flavors.sklearn import one_version_warning
+from modelyard.flavors.skops import SkopsFlavor
 from modelyard.profiles.signature import Signature
 
 
@@ -69,6 +70,8 @@ class FilesFlavor:
             return KerasFlavor().load(folder, words)
         if form.name == "onnx":
             return OnnxFlavor().load(folder, words)
+        if form.name == "skops":
+            return SkopsFlavor().load(folder, words)
         with reading(self.name, path, words), one_version_warning(path.name):
             return self._load(form.name, path)
 

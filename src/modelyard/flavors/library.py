@@ -22,6 +22,7 @@ PACKAGES = {
     "safetensors": "safetensors",
     "scipy": "scipy",
     "sklearn": "scikit-learn",
+    "skops": "skops",
     "torch": "torch",
     "xgboost": "xgboost",
 }
