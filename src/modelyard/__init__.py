@@ -11,11 +11,17 @@ if TYPE_CHECKING:
     from modelyard.client.dataset import Dataset
     from modelyard.client.model import Model
     from modelyard.client.workspace import Workspace
+    from modelyard.core.webhook_signature import verify_webhook
 
 __version__ = "0.1.0"
-__all__ = ["Dataset", "Model", "Workspace", "errors", "model_registry"]
+__all__ = ["Dataset", "Model", "Workspace", "errors", "model_registry", "verify_webhook"]
 
-_HOMES = {"Workspace": "client.workspace", "Model": "client.model", "Dataset": "client.dataset"}
+_HOMES = {
+    "Workspace": "client.workspace",
+    "Model": "client.model",
+    "Dataset": "client.dataset",
+    "verify_webhook": "core.webhook_signature",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from faulty_objects import Died, FaultyObjects
+from sqlalchemy import select
 
 from modelyard import Workspace, errors
+from modelyard.core.digests import Digest
+from modelyard.registry import schema
 from modelyard.store import Store
 from modelyard.store.packs import Entry, Kind
 from modelyard.store.packs.entry import NO_BASE
@@ -126,7 +129,14 @@ def _broken(ws: Workspace, made: Path) -> set[str]:
     broken: set[str] = set()
     for number in range(1, VERSIONS + 1):
         model, tree = ws.model(f"fraud/{number}"), made / "trees" / f"v{number}"
+        with ws.registry.read() as connection:
+            reports = (
+                connection.execute(select(schema.reports.c.document).where(schema.reports.c.version_id == model.row.id))
+                .scalars()
+                .all()
+            )
         reads = [lambda: model.provenance, lambda: model.reference_profile]  # noqa: B023 - called below, in the same turn
+        reads += [lambda document=document: ws.store.read(Digest(document)) for document in reports]
         for read in reads:
             try:
                 read()

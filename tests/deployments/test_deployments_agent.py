@@ -326,6 +326,16 @@ def test_a_gate_that_refuses_aborts_with_its_words(yard: Workspace) -> None:
         assert yard.model("fraud@production").version == 1
 
 
+def test_an_approval_that_is_missing_aborts_with_the_words_of_the_policy(yard: Workspace) -> None:
+    yard.policies.set("fraud", "production", approvals=1)
+    with agent_of(yard) as (agent, engine):
+        until(lambda: number(engine) == 1, agent)
+        begin(yard, steps=())
+        until(lambda: newest(yard).state is State.ABORTED, agent)
+        assert newest(yard).reason == "fraud/2 may not become production: 0 of 1 approvals"
+        assert yard.model("fraud@production").version == 1
+
+
 def test_an_alias_that_a_person_moves_ends_the_rollout(yard: Workspace) -> None:
     with agent_of(yard) as (agent, engine):
         until(lambda: number(engine) == 1, agent)

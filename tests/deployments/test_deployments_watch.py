@@ -97,6 +97,18 @@ def test_an_alert_rolls_back_once_and_leaves_its_proof(failing: Workspace) -> No
     assert not looked(failing)
 
 
+def test_who_may_not_move_the_alias_cannot_roll_it_back_and_says_so(
+    failing: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing.policies.set("fraud", "production", movers=["somebody else"], gates=["number > 5"], approvals=1)
+    assert not looked(failing)
+    assert failing.model("fraud@production").version == 2
+    [told] = [message for message in caplog.messages if "asks to roll back, but" in message]
+    assert "may not move it; movers are somebody else" in told
+    failing.policies.set("fraud", "production", movers=[])
+    assert looked(failing), "gates and approvals do not hold up a rollback"
+
+
 def test_a_version_that_a_person_puts_back_stays(failing: Workspace) -> None:
     assert looked(failing)
     failing.promote("fraud/2", to="production", reason="it was the network")

@@ -131,6 +131,19 @@ MISTAKES = {
         '[gates]\nproduction = ["metrics.auc > 0.5"]\n',
         "gates are set, but not for which model",
     ),
+    "policies without a model": (
+        "[policy.production]\napprovals = 1\n",
+        "policies are set, but not for which model",
+    ),
+    "policy's key": (
+        '[project]\nmodel = "m"\n[policy.production]\napprovls = 1\n',
+        "policy.production.approvls is not a key (did you mean 'approvals'?)",
+    ),
+    "policy's alias": ('[project]\nmodel = "m"\n[policy.latest]\napprovals = 1\n', "policy.latest: alias 'latest'"),
+    "gates twice": (
+        '[project]\nmodel = "m"\n[policy.p]\napprovals = 1\n[gates]\np = ["number > 1"]\n',
+        "gates.p and policy.p are both there",
+    ),
     "deployment is a number": ("deployment = 3\n", "deployment is a number, not a table"),
     "yard's key": ("[yard]\nurl = 'x'\n", "yard.url is not a key; there are path"),
     "yard is a date": ("[yard]\npath = 2026-03-01\n", "yard.path is a time, not text"),

@@ -21,6 +21,7 @@ from modelyard.pipelines import Project, RunResult, read_project, run, runs, swe
 from modelyard.pipelines.locks import run_lock
 from modelyard.pipelines.process import Identity
 from modelyard.pipelines.rows import begin_row
+from modelyard.registry.policies.policy import Policy
 
 
 @pytest.fixture
@@ -281,6 +282,22 @@ def test_gates_are_set_before_the_first_stage_and_only_when_they_differ(
     assert len(workspace.registry.history(name="fraud")) == rows + 1  # the stage alone
     go(make(head.replace("0.6", "0.7"), build=""), workspace)
     assert workspace.gates("fraud", "production") == ["metrics.auc > 0.7"]
+
+
+def test_policies_are_set_as_a_whole_and_gates_alone_leave_the_rest(
+    workspace: Workspace, make: Callable[..., Project]
+) -> None:
+    workspace.policies.set("fraud", "staging", movers=["ana"])
+    workspace.policies.set("fraud", "production", movers=["ana"])
+    head = '[project]\nmodel = "fraud"\n[policy.production]\napprovals = 1\n[gates]\nstaging = ["metrics.auc > 0.6"]\n'
+    go(make(head, build=""), workspace)
+    assert workspace.policies.get("fraud", "production") == Policy(approvals=1)
+    assert workspace.policies.get("fraud", "staging") == Policy(gates=("metrics.auc > 0.6",), movers=("ana",))
+    rows = [row.reason for row in workspace.registry.history(name="fraud") if row.action == "policy.set"]
+    assert rows[1] == "as modelyard.toml says"
+    go(make(head, build=""), workspace)
+    again = [row for row in workspace.registry.history(name="fraud") if row.action == "policy.set"]
+    assert len(again) == len(rows)
 
 
 def test_a_stage_cannot_start_a_second_run_of_its_project(workspace: Workspace, make: Callable[..., Project]) -> None:

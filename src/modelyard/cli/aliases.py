@@ -30,14 +30,22 @@ def promote(
     to: Annotated[str, typer.Option(metavar="ALIAS", help="The alias to move.")] = "production",
     reason: Reason = "",
     expected: Expected = None,
+    break_glass: Annotated[
+        str | None,
+        typer.Option(metavar="REASON", help="Move it although its policy does not hold; for those whom it lists."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Move an alias to a version, through its gates. Replicas that follow the alias load the version.
+    """Move an alias to a version, through its policies. Replicas that follow the alias load the version.
 
     Example: modelyard promote fraud/3 --to production --reason "better on recent data" --expected 2
     """
     found = workspace()
-    _show(found.promote(reference, to=to, reason=reason, expected=_number(expected)), as_json)
+    expects = expected_version(expected)
+    move = found.promote(reference, to=to, reason=reason, expected=expects, break_glass=break_glass)
+    if break_glass is not None and not move.broke_glass:
+        typer.echo("note: all that must hold holds; the glass was not broken", err=True)
+    _show(move, as_json)
 
 
 def rollback(
@@ -54,19 +62,20 @@ def rollback(
     Example: modelyard rollback fraud@production --reason "wrong on weekends"
     """
     found = workspace()
-    _show(found.rollback(reference, to=to, reason=reason, expected=_number(expected)), as_json)
+    _show(found.rollback(reference, to=to, reason=reason, expected=expected_version(expected)), as_json)
 
 
 def history(
     subject: Annotated[str | None, typer.Argument(help="A name, name/3 or name@alias; everything without it.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=2**31, help="At most so many rows, the newest.")] = 50,
+    dataset: Annotated[bool, typer.Option("--dataset", help="Of a data set, not of a model.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the ledger, newest first: who changed what, when and why.
 
     Example: modelyard history fraud@production
     """
-    rows = workspace().history(subject, limit=limit)
+    rows = workspace().history(subject, kind="dataset" if dataset else None, limit=limit)
     if as_json:
         show_json([row.to_json() for row in rows])
         return
@@ -81,7 +90,12 @@ def change_text(row: LedgerRow) -> str:
     """What a row changed, on one line."""
     before, after = row.before, row.after
     if row.action.startswith("alias."):
-        return f"{before['version'] if before else 'nothing'} -> {after['version']}"
+        change = f"{before['version'] if before else 'nothing'} -> {after['version'] if after else 'nothing'}"
+        broken = (row.evidence or {}).get("broken") if row.action == "alias.break_glass" else None
+        return f"{change} GLASS BROKEN: {len(broken)} did not hold" if broken else change
+    if row.action.startswith("policy."):
+        old, new = before or {}, after or {}
+        return ", ".join(key for key in {**old, **new} if old.get(key) != new.get(key))[:80]
     if row.action == "version.register":
         return str(after["digest"])[:19]
     if isinstance(after, dict):
@@ -90,6 +104,10 @@ def change_text(row: LedgerRow) -> str:
 
 
 def _show(move: AliasMove, as_json: bool) -> None:
+    if move.broke_glass:
+        typer.echo(f"WARNING: the glass of {move.name}@{move.alias} is broken; what did not hold:", err=True)
+        for clause in move.verdict.failed:
+            typer.echo(f"WARNING:   {clause.explanation} (policy of {clause.policy})", err=True)
     if as_json:
         show_json(
             {
@@ -98,6 +116,7 @@ def _show(move: AliasMove, as_json: bool) -> None:
                 "before": move.before,
                 "after": move.after,
                 "sequence": move.row.sequence if move.row else None,
+                "action": move.row.action if move.row else None,
             }
         )
     elif move.row is None:
@@ -107,7 +126,8 @@ def _show(move: AliasMove, as_json: bool) -> None:
         say(f"{move.name}@{move.alias}: {before} -> version {move.after} (ledger row {move.row.sequence})")
 
 
-def _number(expected: str | None) -> int | str | None:
+def expected_version(expected: str | None) -> int | str | None:
+    """A number as a number; a reference as it is."""
     return (
         int(expected)
         if expected is not None and expected.isascii() and expected.isdigit() and len(expected) < 10

@@ -6,7 +6,28 @@ from typing import Annotated
 
 import typer
 
-from modelyard.cli import aliases, data, demo, deployment, difference, health, monitor, pipeline, upkeep, versions, yard
+from modelyard.cli import (
+    aliases,
+    approvals,
+    data,
+    demo,
+    deployment,
+    difference,
+    events,
+    health,
+    ledger,
+    lifecycle,
+    monitor,
+    pipeline,
+    policies,
+    safety,
+    search,
+    transfer,
+    upkeep,
+    versions,
+    webhooks,
+    yard,
+)
 from modelyard.cli.session import choose_yard
 
 HELP = """Every version of every model: where it came from, what is in production, and when it goes wrong.
@@ -39,7 +60,29 @@ def build() -> typer.Typer:
     ) -> None:
         choose_yard(yard_path)
 
-    for group in (yard, health, upkeep, versions, difference, aliases, data, pipeline, deployment, monitor, demo):
+    groups = (
+        yard,
+        health,
+        upkeep,
+        versions,
+        search,
+        difference,
+        lifecycle,
+        aliases,
+        policies,
+        approvals,
+        ledger,
+        safety,
+        transfer,
+        data,
+        pipeline,
+        deployment,
+        monitor,
+        events,
+        webhooks,
+        demo,
+    )
+    for group in groups:
         group.add_to(app)
     return app
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelyard.cli.output import AsJson, age_text, say, show_json, show_table
+from modelyard.cli.output import AsJson, age_text, say, show_json, show_table, time_text
 from modelyard.cli.session import Interrupted, workspace
+from modelyard.cli.versions import At
 
 if TYPE_CHECKING:
+    from modelyard.client.workspace import Workspace
     from modelyard.deployments.rollout_records import RolloutRow
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The deployment; the model's name unless it was named.")]
@@ -138,15 +140,20 @@ def stop(name: Name, reason: Reason = "") -> None:
 
 
 def status(
-    name: Annotated[str | None, typer.Argument(help="A deployment; all without it.")] = None, as_json: AsJson = False
+    name: Annotated[str | None, typer.Argument(help="A deployment; all without it.")] = None,
+    at: At = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Show what should be live beside what each replica really serves. Exit code 1 when they differ.
+    """Show what should be live beside what each replica really serves. Exit code 1 when they differ. With --at, what should have been live then.
 
     Example: modelyard status
     """
     from modelyard.deployments import Deployment, all_deployments
 
     found = workspace()
+    if at is not None:
+        _show_past(found, name, at, as_json)
+        return
     deployments = [Deployment(found, name)] if name else all_deployments(found)
     states = [deployment.status() for deployment in deployments]
     if as_json:
@@ -174,13 +181,34 @@ def status(
         show_table(
             ("name", "follows", "wanted", "served", "where", "last rollout"),
             rows,
-            empty=f"no deployments in {found.root}; make one with: modelyard deploy MODEL/VERSION",
+            empty=f"no deployments in {found.place}; make one with: modelyard deploy MODEL/VERSION",
         )
         for state in states:
             for problem in state.problems if state.state == "running" else ():
                 say(f"{state.name}: {problem}")
     if any(state.problems for state in states if state.state == "running"):
         raise typer.Exit(1)
+
+
+def _show_past(found: Workspace, name: str | None, at: str, as_json: bool) -> None:
+    from modelyard.core.errors import DeploymentNotFound
+
+    then = {each: facts for each, facts in found.deployments_at(at).items() if name in (None, each)}
+    if name is not None and not then:
+        raise DeploymentNotFound(name=name, found=f"none of that name at {at}")
+    aliases = {each: found.blame(facts["model"], at=at) for each, facts in then.items()}
+    rows = []
+    for each, facts in then.items():
+        wanted = next((blame for blame in aliases[each] if blame.field == f"@{facts['alias']}"), None)
+        rows.append({**facts, "version": wanted.value if wanted else None, "since": time_text(facts["since"])})
+    if as_json:
+        show_json(rows)
+        return
+    show_table(
+        ("name", "follows", "wanted", "state", "so since"),
+        [(r["name"], f"{r['model']}@{r['alias']}", r["version"], r["state"], r["since"]) for r in rows],
+        empty=f"there were no deployments at {at}",
+    )
 
 
 def rollout_text(row: RolloutRow) -> str:

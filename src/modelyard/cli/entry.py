@@ -10,6 +10,7 @@ import typer
 from typer.main import get_command
 
 from modelyard.cli import app
+from modelyard.cli.carets import pointed
 from modelyard.cli.session import INTERRUPTED
 from modelyard.core.errors import ModelyardError
 from modelyard.core.tags import is_text
@@ -28,11 +29,13 @@ def run(arguments: list[str]) -> int:
         if result == INTERRUPTED:  # newer releases of typer turn ^C into this code in silence
             raise KeyboardInterrupt
     except ModelyardError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(str(error), error.exit_code, *pointed(error))
     except typer.Exit as error:
         return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED)
+    except SystemExit as left:  # a command that ends by itself, and has nothing to say about it
+        return left.code if isinstance(left.code, int) else 1
     except BrokenPipeError:  # the reader of a pipe went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -46,9 +49,9 @@ def run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _fail(sentence: str, code: int) -> int:
+def _fail(sentence: str, code: int, *below: str) -> int:
     line = " ".join(sentence.split("\n"))
-    print(f"modelyard: {line}", file=sys.stderr)  # noqa: T201 - this is the one place that prints errors
+    print(f"modelyard: {line}", *below, sep="\n", file=sys.stderr)  # noqa: T201 - this is the one place that prints errors
     return code
 
 

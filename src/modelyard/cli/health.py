@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modelyard.cli.output import AsJson, progress, say, show_json
 from modelyard.cli.session import workspace
+
+if TYPE_CHECKING:
+    from modelyard.client.workspace import Workspace
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
@@ -22,6 +25,7 @@ def check(
     read: Annotated[
         bool, typer.Option("--read", help="Read and verify every stored byte, not only what is there.")
     ] = False,
+    ledger: Annotated[bool, typer.Option("--ledger", help="Only the ledger: every row and the chain of them.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Look for damage: the database, the ledger's chain, the bytes of every version. Exit code 1 when there is any.
@@ -33,6 +37,9 @@ def check(
     from modelyard.client.check import bytes_to_read
 
     found = workspace()
+    if ledger:
+        _check_ledger(found, as_json)
+        return
     with progress("check", lambda: bytes_to_read(found) if read else None) as bar:
         report = found.check(read=read, progress=bar)
     if as_json:
@@ -49,6 +56,18 @@ def check(
         for note in report.notes:
             say(note)
     if not report.whole:
+        raise typer.Exit(1)
+
+
+def _check_ledger(found: Workspace, as_json: bool) -> None:
+    rows, problems = found.registry.check_ledger()
+    if as_json:
+        show_json({"ledger_rows": rows, "problems": problems})
+    else:
+        for problem in problems:
+            say(f"damaged: {problem}")
+        say(f"{rows} ledger rows, {len(problems)} problems")
+    if problems:
         raise typer.Exit(1)
 
 

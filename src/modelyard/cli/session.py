@@ -37,18 +37,24 @@ def chosen_yard() -> str | None:
     return _chosen[0]
 
 
+def database_asked() -> str | None:
+    """The URL of a database that MODELYARD_URL names; None for a folder, or nothing."""
+    url = os.environ.get("MODELYARD_URL", "")
+    return url if url.startswith(("postgresql://", "postgres://")) else None
+
+
 def workspace(*, create: bool = False) -> Workspace:
     """The workspace; commands that only look never make a yard. Raises YardNotFound, and InvalidConfig where the project here is consulted."""
     from modelyard.client import yard
     from modelyard.client.workspace import Workspace as WorkspaceClass
 
-    root, why = _place()
-    if create and yard.create(root, SystemClock()):
-        print(f"made a yard at {root} ({why})", file=sys.stderr)  # noqa: T201 - said beside the result, not in it
-    return WorkspaceClass(root, create=False)
+    where, why = place()
+    if create and yard.create(where, SystemClock()):
+        print(f"made a yard at {where} ({why})", file=sys.stderr)  # noqa: T201 - said beside the result, not in it
+    return WorkspaceClass(where, create=False)
 
 
-def _place() -> tuple[Path, str]:
+def place() -> tuple[Path | str, str]:
     """The yard of every command, whether or not it exists, and why this one: ``--yard``, else ``MODELYARD_URL``, else ``[yard] path`` of the
     project here, else as :func:`modelyard.client.yard.locate` finds it."""
     from modelyard.client import yard

@@ -18,10 +18,20 @@ if TYPE_CHECKING:
     from modelyard.store.upkeep.removal import Outcome
     from modelyard.store.upkeep.survey import Plan
 
+RESTORE_DAYS = 30.0  # as registry.lifecycle says, which is not loaded for the help alone
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and why.")]
 Wait = Annotated[
     float,
     typer.Option(metavar="SECONDS", min=0, help="How long to wait for registrations that began before; 0 by default."),
+]
+
+DeletedFor = Annotated[
+    float,
+    typer.Option(
+        metavar="DAYS",
+        min=0,
+        help="Give up the bytes of versions that were deleted so long ago; they cannot be restored then.",
+    ),
 ]
 
 DOES = {"remove": "remove", "rewrite": "rewrite", "index": "keep and index", "finish": "remove"}
@@ -33,16 +43,21 @@ def add_to(app: typer.Typer) -> None:
     app.command("stats")(stats)
 
 
-def gc(dry_run: DryRun = False, wait: Wait = 0.0, as_json: AsJson = False) -> None:
-    """Remove what no version needs, such as what a registration that was cut off has left. Safe while others register.
+def gc(
+    dry_run: DryRun = False, wait: Wait = 0.0, deleted_for: DeletedFor = RESTORE_DAYS, as_json: AsJson = False
+) -> None:
+    """Remove what no version needs: what a registration that was cut off has left, and versions deleted long ago. Safe while others register.
 
     Example: modelyard gc --dry-run
     """
-    found = workspace().gc(dry_run=dry_run, wait=wait, show=None if as_json else _show_plan)
+    show = None if as_json else _show_plan
+    found = workspace().gc(dry_run=dry_run, wait=wait, show=show, deleted_days=deleted_for)
     _show_result(found, dry_run, as_json)
 
 
-def compact(dry_run: DryRun = False, wait: Wait = 0.0, as_json: AsJson = False) -> None:
+def compact(
+    dry_run: DryRun = False, wait: Wait = 0.0, deleted_for: DeletedFor = RESTORE_DAYS, as_json: AsJson = False
+) -> None:
     """Remove what no version needs, write packs anew that are mostly unused, and join small ones. Safe while others register.
 
     Example: modelyard compact
@@ -61,7 +76,7 @@ def compact(dry_run: DryRun = False, wait: Wait = 0.0, as_json: AsJson = False) 
                 if bar is not None:
                     bar(step)
 
-        found = workspace().compact(dry_run=dry_run, wait=wait, show=show, progress=advance)
+        found = workspace().compact(dry_run=dry_run, wait=wait, show=show, progress=advance, deleted_days=deleted_for)
     _show_result(found, dry_run, as_json)
 
 
@@ -140,6 +155,9 @@ def _show_plan(plan: Plan) -> None:
 
 
 def _show_result(found: Upkeep, dry_run: bool, as_json: bool) -> None:
+    if found.purged and not as_json:
+        gone = ", ".join(found.purged[:5]) + (f" and {len(found.purged) - 5} more" if len(found.purged) > 5 else "")
+        say(f"{'would give' if dry_run else 'gave'} up for good: {gone}")
     if as_json:
         show_json(found.to_json())
     elif found.outcome is not None:

@@ -128,7 +128,7 @@ def list_versions(
             )
             for entry in entries
         ],
-        empty=f"no {kind} versions in {found.root}; make one with: "
+        empty=f"no {kind} versions in {found.place}; make one with: "
         + ("modelyard snapshot PATH --name NAME" if datasets else "modelyard register NAME PATH"),
     )
 

@@ -16,13 +16,16 @@ from modelyard.core.names import AliasName, Kind, LabelName, ModelName
 from modelyard.core.references import Alias, Label, Number, Reference, Selector
 from modelyard.core.tags import Tags, tags_to_match, tags_to_write
 from modelyard.registry import LedgerRow, VersionRow
+from modelyard.registry.notes import Measurement
 from modelyard.store import Manifest, Progress
 from modelyard.store.reading.checkout import require_free
 from modelyard.store.tensors.tensors import Tensors
 
 if TYPE_CHECKING:
     from modelyard.client.difference import Difference
+    from modelyard.client.signatures import Signature, Verified
     from modelyard.client.workspace import Workspace
+    from modelyard.safety.scanning import ScanReport
 
 
 class Entry:
@@ -31,6 +34,8 @@ class Entry:
     kind: ClassVar[Kind]
     row: VersionRow
     workspace: Workspace
+    at: datetime | None = None
+    """The instant of which it tells tags, properties, metrics, aliases and state; None for now."""
 
     def __init__(
         self,
@@ -47,9 +52,9 @@ class Entry:
         self.row = workspace.registry.version(self.kind, reference, tags_to_match(tags))
 
     @classmethod
-    def _of(cls, workspace: Workspace, row: VersionRow) -> Any:
+    def _of(cls, workspace: Workspace, row: VersionRow, at: datetime | None = None) -> Any:
         entry = cls.__new__(cls)
-        entry.workspace, entry.row = workspace, row
+        entry.workspace, entry.row, entry.at = workspace, row, at
         return entry
 
     @property
@@ -102,23 +107,47 @@ class Entry:
         return self.row.created_time
 
     @property
+    def state(self) -> str:
+        """``active``, ``archived``, ``deleted`` or ``purged``."""
+        if self.at is not None:
+            return str(self._then("").get("state", self.row.state))
+        return self.workspace.registry.any_version(self.row.kind, self.row.name, self.row.number).state
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown."""
+        return self.workspace.registry.card(self.row)
+
+    @property
     def tags(self) -> dict[str, str]:
-        return self.workspace.registry.tags(self.row)
+        return self.workspace.registry.tags(self.row) if self.at is None else self._then("tags.")
 
     @property
     def properties(self) -> dict[str, str]:
-        return self.workspace.registry.properties(self.row)
+        return self.workspace.registry.properties(self.row) if self.at is None else self._then("properties.")
 
     @property
     def metrics(self) -> dict[str, float]:
         """The last value of each metric."""
-        return self.workspace.registry.metrics(self.row)
+        return self.workspace.registry.metrics(self.row) if self.at is None else self._then("metrics.")
+
+    def measurements(self, metric: str | None = None) -> list[Measurement]:
+        """All that was measured, in the order in which it was logged: value, step, data set, time."""
+        return self.workspace.registry.measurements(self.row, metric)
 
     @property
     def aliases(self) -> list[str]:
-        """The aliases that point here now."""
-        found = self.workspace.registry.aliases(self.row.kind, self.row.name)
+        """The aliases that point here."""
+        registry = self.workspace.registry
+        if self.at is not None:
+            then = registry.aliases_then(self.row.kind, self.row.name, self.at)
+            return [alias for alias, blame in then.items() if blame.value == self.version]
+        found = registry.aliases(self.row.kind, self.row.name)
         return [alias for alias, number in found.items() if number == self.version]
+
+    def _then(self, group: str) -> dict[str, Any]:
+        found = self.workspace.registry.facts_then(self.row, self.at)
+        return {field.removeprefix(group): found[field].value for field in sorted(found) if field.startswith(group)}
 
     @property
     def inputs(self) -> list[tuple[str, str]]:
@@ -213,9 +242,59 @@ class Entry:
         """Adds properties. Raises PropertyExists: each key is written once."""
         self.workspace.registry.add_properties(self.row, tags_to_write(properties, "property"))
 
-    def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Adds measurements of this version, such as those of its test stage."""
-        self.workspace.registry.add_metrics(self.row, metrics)
+    def log_metrics(
+        self, metrics: Mapping[str, float], *, step: int | None = None, dataset: str | Entry | None = None
+    ) -> None:
+        """Adds measurements of this version, such as those of its test stage: at a ``step`` of training, on a ``dataset``. Raises InvalidMetric, InvalidReference."""
+        measured = dataset.reference if isinstance(dataset, Entry) else None
+        if dataset is not None and measured is None:
+            measured = str(Reference.parse(dataset))
+        self.workspace.registry.add_metrics(self.row, metrics, step=step, dataset=measured)
+
+    def describe(self, *, description: str | None = None, card: str | None = None, reason: str = "") -> None:
+        """Replaces the description, the model card (Markdown), or both."""
+        self.workspace.registry.describe(self.row, description=description, card=card, reason=reason)
+
+    def archive(self, reason: str = "") -> None:
+        """Takes it out of use. Raises VersionInUse."""
+        self.workspace.registry.change_state(self.row, "archive", reason)
+
+    def restore(self, reason: str = "") -> None:
+        """Brings it back. Raises StateConflict."""
+        self.workspace.registry.change_state(self.row, "restore", reason)
+
+    def delete(self, reason: str = "") -> None:
+        """Deletes it; its number is never used again. Raises VersionInUse."""
+        self.workspace.registry.change_state(self.row, "delete", reason)
+
+    def scan(self) -> ScanReport:
+        """Looks for what loading its files would run, without running anything, and keeps the report."""
+        from modelyard.client import scans
+
+        return scans.scan(self)
+
+    def sign(self, key: str | Path, password: str | None = None) -> Signature:
+        """Signs its files with a private key in PEM, as OpenSSF model signing does, and keeps the signature. Raises KeyUnusable."""
+        from modelyard.client import signatures
+
+        return signatures.sign(self, key, password)
+
+    def verify(self, key: str | Path | None = None, *, signature: str | Path | None = None) -> Verified:
+        """Whether the owner of a public ``key`` signed just this; without it, the owner of a key that your trust policy names.
+
+        ``signature`` is a file that holds a signature from elsewhere. Raises SignatureMissing, WrongKey, SignatureInvalid, KeyUnusable.
+        """
+        from modelyard.client import signatures, trust
+
+        bundle = None if signature is None else signatures.read_bundle(signature)
+        trusted = trust.policy().keyring() if key is None else signatures.NO_KEYS
+        return signatures.verify(self, key=key, trusted=trusted, bundle=bundle)
+
+    def bom(self) -> dict[str, Any]:
+        """What it is made of, as a CycloneDX ML-BOM."""
+        from modelyard.client.bom import bom
+
+        return bom(self)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the bytes, by the names of the attributes."""
@@ -229,6 +308,7 @@ class Entry:
             "digest": self.digest,
             "flavor": self.flavor,
             "size": self.size,
+            "state": self.state,
             "description": self.description,
             "tags": self.tags,
             "properties": self.properties,

@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
-
+from modelyard.client.promises import Promise, promised_in_ledger, promises
 from modelyard.core.digests import Digest, is_digest
 from modelyard.core.errors import Damaged
-from modelyard.registry import schema
 from modelyard.store import Manifest
 
 if TYPE_CHECKING:
     from modelyard.client.workspace import Workspace
 
-MANIFEST, PROVENANCE, PROFILE = "the manifest", "the provenance", "the reference profile"
+MANIFEST, PROVENANCE, PROFILE, REPORT = "the manifest", "the provenance", "the reference profile", "a report"
 
 Read = Callable[[Digest, str], bytes]
 """The bytes of a small file, given with its name for people; raises Damaged."""
@@ -25,11 +23,12 @@ Read = Callable[[Digest, str], bytes]
 
 @dataclass(frozen=True)
 class Version:
-    """A version, archived ones too: ``model fraud/3``, the digests of its manifest and of its provenance."""
+    """A version, archived ones too: ``model fraud/3``, the digests of its manifest, its provenance and the reports on it."""
 
     told: str
     digest: Digest
     provenance: Digest | None
+    documents: tuple[Digest, ...] = ()
 
 
 @dataclass
@@ -50,13 +49,7 @@ class Kept:
 
 def versions(workspace: Workspace) -> tuple[Version, ...]:
     """All versions of the yard, by kind, name and number."""
-    models, table = schema.models.c, schema.versions.c
-    query = select(models.kind, models.name, table.number, table.digest, table.provenance).join(
-        schema.models, table.model_id == models.id
-    )
-    with workspace.registry.read() as connection:
-        rows = connection.execute(query.order_by(models.kind.desc(), models.name, table.number)).all()
-    return _valid((f"{row.kind} {row.name}/{row.number}", row.digest, row.provenance) for row in rows)
+    return _valid(promises(workspace))
 
 
 def kept(workspace: Workspace, read: Read) -> Kept:
@@ -64,7 +57,13 @@ def kept(workspace: Workspace, read: Read) -> Kept:
     found = Kept(versions(workspace))
     manifests: dict[Digest, Manifest | None] = {}
     documents: dict[Digest, list[tuple[str, Digest, int | None]]] = {}
-    for version in dict.fromkeys((*found.versions, *_in_ledger(workspace))):
+    known = {(version.told, version.digest, version.provenance) for version in found.versions}
+    unlisted = [
+        version
+        for version in _valid(promised_in_ledger(workspace))
+        if (version.told, version.digest, version.provenance) not in known
+    ]
+    for version in dict.fromkeys((*found.versions, *unlisted)):
         found.add(version.digest, version.told, MANIFEST)
         if version.digest not in manifests:
             manifests[version.digest] = _manifest(found, read, version.digest)
@@ -80,23 +79,22 @@ def kept(workspace: Workspace, read: Read) -> Kept:
                 documents[version.provenance] = _attachments(found, read, version.provenance)
             for name, digest, size in documents[version.provenance]:
                 found.add(digest, version.told, name, size)
+        for document in version.documents:
+            found.add(document, version.told, REPORT)
     return found
 
 
-def _in_ledger(workspace: Workspace) -> tuple[Version, ...]:
-    table = schema.ledger.c
-    query = select(table.kind, table.subject, table.after).where(table.action == "version.register")
-    with workspace.registry.read() as connection:
-        rows = connection.execute(query.order_by(table.sequence)).all()
-    return _valid((f"{row.kind} {row.subject}", row.after["digest"], row.after.get("provenance")) for row in rows)
-
-
-def _valid(rows: Iterable[tuple[str, str, str | None]]) -> tuple[Version, ...]:
-    """Without a row whose digest is none, which the comparison with the ledger tells of."""
+def _valid(found: Iterable[Promise]) -> tuple[Version, ...]:
+    """Without one whose digest is none, which the comparison with the ledger tells of."""
     return tuple(
-        Version(told, Digest(digest), Digest(provenance) if provenance else None)
-        for told, digest, provenance in rows
-        if is_digest(digest) and (not provenance or is_digest(provenance))
+        Version(
+            promise.told,
+            Digest(promise.digest),
+            Digest(promise.provenance) if promise.provenance else None,
+            tuple(Digest(document) for document in promise.documents if is_digest(document)),
+        )
+        for promise in found
+        if is_digest(promise.digest) and (not promise.provenance or is_digest(promise.provenance))
     )
 
 

@@ -103,8 +103,9 @@ class Model(Entry):
     def load(self, *, trust: bool | None = None) -> Any:
         """The live object, from verified bytes; for files of no known flavor, their path.
 
-        A format that runs code when it is loaded (pickle) is loaded only when you registered it yourself, or with ``trust=True``.
-        Raises Untrusted, FlavorMissing, Damaged.
+        A format that runs code when it is loaded (pickle) is loaded only when you registered it yourself, when your trust policy vouches for
+        its author or for a key that signed it, or with ``trust=True``; without that, never when a scan calls it dangerous. Raises Untrusted,
+        Dangerous, Unscanned, FlavorMissing, Damaged.
         """
         from modelyard.flavors import flavor_named
 
@@ -129,17 +130,9 @@ class Model(Entry):
         self._require_trust(trust)
 
     def _require_trust(self, trust: bool | None) -> None:
-        from modelyard.flavors import format_of, require_trust, runs_code
+        from modelyard.client.trust import require_loadable
 
-        facts = self.manifest.facts["flavor"]
-        require_trust(
-            reference=self.reference,
-            format=format_of(self.flavor, facts),
-            author=self.created_by,
-            reader=self.workspace.actor,
-            trust=trust,
-            runs_code=runs_code(self.flavor, facts),  # the flavor's word, not only the author's
-        )
+        require_loadable(self, trust)
 
     def to_json(self) -> dict[str, Any]:
         signature = self.signature

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, text
 
 from modelyard.registry import schema
+from modelyard.registry.aliases import MOVES, REMOVAL
+from modelyard.registry.migrations.upgrade import missing
+from modelyard.registry.policies import witness
 
 if TYPE_CHECKING:
     from modelyard.client.workspace import Workspace
@@ -17,9 +20,11 @@ def examine_records(workspace: Workspace) -> tuple[int, list[str]]:
     """How many rows the ledger has, and what is wrong, in sentences."""
     problems: list[str] = []
     with workspace.registry.read() as connection:
-        integrity = connection.execute(text("PRAGMA integrity_check")).scalar()
-        if integrity != "ok":
-            problems.append(f"registry.db is damaged: {integrity}")
+        if connection.dialect.name == "sqlite":
+            integrity = connection.execute(text("PRAGMA integrity_check")).scalar()
+            if integrity != "ok":
+                problems.append(f"registry.db is damaged: {integrity}")
+        problems += [f"the database lacks the {each}" for each in missing(connection)]
         stray = connection.execute(
             select(schema.models.c.name, schema.aliases.c.name.label("alias"), schema.aliases.c.number)
             .join(schema.models, schema.aliases.c.model_id == schema.models.c.id)
@@ -31,8 +36,23 @@ def examine_records(workspace: Workspace) -> tuple[int, list[str]]:
             .where(schema.versions.c.id.is_(None))
         )
         problems += [f"{row.name}@{row.alias} points at version {row.number}, which does not exist" for row in stray]
+        problems += witness.examine(connection, workspace.registry.workspace)
     count, broken = workspace.registry.check_ledger()
     return count, [*problems, *broken, *_against_ledger(workspace)]
+
+
+def _told(workspace: Workspace) -> Iterator[Any]:
+    """The ledger rows that say where an alias points or what a version is, newest first, a few at a time."""
+    told = schema.ledger.c
+    actions = (*MOVES, REMOVAL, "version.register")
+    query = (
+        select(told.sequence, told.kind, told.subject, told.action, told.after)
+        .where(told.workspace == workspace.registry.workspace, told.action.in_(actions))
+        .order_by(told.sequence.desc())
+        .execution_options(yield_per=5000)
+    )
+    with workspace.registry.read() as connection:
+        yield from connection.execute(query)
 
 
 def _against_ledger(workspace: Workspace) -> Iterator[str]:
@@ -50,11 +70,13 @@ def _against_ledger(workspace: Workspace) -> Iterator[str]:
                 schema.models, schema.aliases.c.model_id == models.id
             )
         ).all()
-    moved: dict[tuple[str, str], int] = {}
-    for entry in workspace.registry.history():  # newest first
+    moved: dict[tuple[str, str], int | None] = {}
+    for entry in _told(workspace):
         key = (entry.kind, entry.subject)
-        if entry.action in ("alias.move", "alias.rollback"):
+        if entry.action in MOVES:
             moved.setdefault(key, entry.after["version"])
+        elif entry.action == REMOVAL:
+            moved.setdefault(key, None)
         elif entry.action == "version.register":
             registered = (entry.after["digest"], entry.after["provenance"])
             if key not in present:
@@ -65,3 +87,7 @@ def _against_ledger(workspace: Workspace) -> Iterator[str]:
         subject = f"{row.name}@{row.alias}"
         if moved.get((row.kind, subject)) != row.number:
             yield f"{subject} points at version {row.number}, which the ledger does not say"
+        moved.pop((row.kind, subject), None)
+    for (kind, subject), number in moved.items():
+        if number is not None:
+            yield f"{subject} of a {kind} pointed at version {number}, and is gone without a ledger row"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelyard.client.lineage import lineage
 from modelyard.core.digests import Digest, canonical_json
 from modelyard.core.errors import Damaged, InvalidInput, InvalidReference, NotFound
 from modelyard.core.names import Kind, LabelName, ModelName
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from modelyard.client.workspace import Workspace
     from modelyard.profiles.signature import Signature
     from modelyard.provenance.record import Provenance
+    from modelyard.registry.versions import NewReport
+    from modelyard.safety.scanning import ScanReport
 
 Inputs = Iterable[Any]
 """Data sets that a version was made from: references, ``Dataset`` objects, or pairs of a role and one of these."""
@@ -104,20 +107,26 @@ def register_path(
     from modelyard.provenance.record import collect
 
     profile = None if reference_data is None else _profile(reference_data, time_column)
-    with ThreadPoolExecutor(1) as aside, workspace.store.intake(progress) as intake:
+    with ThreadPoolExecutor(2) as aside, workspace.store.intake(progress) as intake:
         # what made it is looked up while the bytes are read: both take their time, and the first is to be as it was at the beginning
         made_by = aside.submit(collect, Path.cwd(), os.environ, sys.argv, workspace.clock.now())
+        scanned = aside.submit(_scan, path) if kind == "model" else None
         if profile is not None:
             facts["profile"] = intake.put_bytes(profile).digest
         files = intake.put_tree(path, _earlier(workspace, kind, card.name, trained_from))
         manifest = intake.put_manifest(kind, files, facts)
-        provenance = _provenance(made_by.result(), intake, made_from)
+        document = _provenance(made_by.result(), intake, made_from)
+        provenance = intake.put_bytes(json.dumps(document, sort_keys=True, ensure_ascii=False).encode()).digest
+        looked = None if scanned is None else scanned.result()
+        reports = () if looked is None else (_kept(looked, intake),)
         intake.commit()
         return workspace.registry.create_version(
             NewVersion(
                 kind=kind,
                 digest=manifest.digest,
                 provenance=provenance,
+                lineage=lineage(document),
+                reports=reports,
                 flavor=facts["flavor"]["name"],
                 size=manifest.size,
                 files=len(files),
@@ -125,6 +134,19 @@ def register_path(
                 **vars(card),
             )
         )
+
+
+def _scan(path: Path) -> ScanReport:
+    """What the files would run if they were loaded; nothing of them is run to find out."""
+    from modelyard.safety.scanning import scan_tree
+
+    return scan_tree(path)
+
+
+def _kept(found: ScanReport, intake: Intake) -> NewReport:
+    from modelyard.client.scans import kept
+
+    return kept(found, intake)
 
 
 def _earlier(workspace: Workspace, kind: Kind, name: ModelName, base: VersionRow | None) -> list[Manifest]:
@@ -149,11 +171,12 @@ def register_object(
     time_column: str | None = None,
     inputs: Inputs = (),
     base: Any = None,
+    format: str | None = None,  # noqa: A002 - the word that users write
 ) -> VersionRow:
-    """Writes a live model by its flavor and registers the files. Raises UnknownFlavor before anything is stored."""
+    """Writes a live model by its flavor, in a ``format`` of its choice, and registers the files. Raises UnknownFlavor before anything is stored."""
     from modelyard.flavors import flavor_of
 
-    flavor = flavor_of(model)
+    flavor = flavor_of(model, format)
     with tempfile.TemporaryDirectory(prefix="modelyard-") as folder:
         facts = flavor.save(model, Path(folder))
         return register_path(
@@ -191,14 +214,13 @@ def _profile(reference_data: Any, time_column: str | None) -> bytes:
     return canonical_json(Profile.fit(reference_data, time_column=time_column).to_json())
 
 
-def _provenance(found: Provenance, intake: Intake, made_from: tuple[tuple[str, VersionRow], ...]) -> str:
+def _provenance(found: Provenance, intake: Intake, made_from: tuple[tuple[str, VersionRow], ...]) -> dict[str, Any]:
     attachments = {name: intake.put_bytes(data) for name, data in found.attachments.items()}
-    document = {
+    return {
         **found.to_json(),
         "attachments": {name: {"digest": kept.digest, "size": kept.size} for name, kept in attachments.items()},
         "inputs": [{"role": role, "reference": row.reference, "digest": row.digest} for role, row in made_from],
     }
-    return intake.put_bytes(json.dumps(document, sort_keys=True, ensure_ascii=False).encode()).digest
 
 
 def _input(workspace: Workspace, item: Any) -> tuple[str, VersionRow]:
@@ -211,6 +233,6 @@ def _version(workspace: Workspace, kind: Kind, wanted: Any) -> VersionRow:
     row = getattr(wanted, "row", None)
     if isinstance(row, VersionRow):
         if wanted.workspace.yard_id != workspace.yard_id:
-            raise InvalidReference(reference=row.reference, problem=f"it is of the yard at {wanted.workspace.root}")
+            raise InvalidReference(reference=row.reference, problem=f"it is of the yard at {wanted.workspace.place}")
         return row
     return workspace.registry.version(kind, Reference.parse(wanted))

@@ -151,13 +151,13 @@ def _sources(workspace: Workspace, place: str) -> list[Source]:
         raise PathMissing(path=path)
     if path.is_file():
         return [sources.one_file(path)]
-    root, _ = yard.locate(path, {}, path)
+    root = yard.folder_of(path)
     if (root / "yard.toml").is_file():
         found: list[Source] = [] if root == path.absolute() else [sources.folder(path)]
         if (
             root.resolve() != workspace.root.resolve()
         ):  # a project is looked through as a folder too, also when this is its own yard
-            found.append(_store(yard.open_yard(root).store, place))
+            found.append(_store(yard.store_at(root), place))
         return found
     if (path / packs.PREFIX).is_dir():
         return [_store(Store(path), place)]

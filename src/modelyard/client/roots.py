@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
-
+from modelyard.client.promises import Promise, promised_in_ledger, promises
 from modelyard.core.digests import Digest
 from modelyard.core.errors import CollectionRefused, Damaged, InvalidDigest
-from modelyard.registry import schema
 from modelyard.store import Manifest
 from modelyard.store.upkeep.reachability import Roots, read_all
 
@@ -21,18 +19,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Identity:
-    """What a version is, and where it came from: the digests of its manifest and of its provenance."""
+    """What a version is, where it came from, and what was found of it: the digests of its manifest, its provenance and the reports on it."""
 
     digest: Digest
     provenance: Digest | None
+    documents: tuple[Digest, ...] = ()
 
 
-def roots(workspace: Workspace) -> Roots:
-    """Every stored file that any version refers to: those in the database, archived ones too, and those that the ledger says were registered.
+def roots(workspace: Workspace, but: Collection[str] = ()) -> Roots:
+    """Every stored file that any version refers to: those in the database, archived and deleted ones too, and those that the ledger says were registered.
 
-    Raises CollectionRefused where this cannot be known.
+    The versions called ``but`` are left out. Raises CollectionRefused where this cannot be known.
     """
-    everyone = {*(identity for _, _, identity in versions(workspace)), *_in_ledger(workspace)}
+    everyone = {
+        _identity(promise)
+        for promise in (*promises(workspace), *promised_in_ledger(workspace))
+        if promise.told not in but
+    }
     problems: list[str] = []
     found = roots_of(workspace, everyone, problems)
     if problems:
@@ -42,24 +45,11 @@ def roots(workspace: Workspace) -> Roots:
 
 def versions(workspace: Workspace) -> list[tuple[str, int, Identity]]:
     """Each version of the yard with what a person calls it and its bytes, models before data sets. Raises CollectionRefused for a row that names no digest."""
-    models, table = schema.models.c, schema.versions.c
-    query = select(models.kind, models.name, table.number, table.digest, table.provenance, table.size).join(
-        schema.models, table.model_id == models.id
-    )
-    with workspace.registry.read() as connection:
-        rows = connection.execute(query.order_by(models.kind.desc(), models.name, table.number)).all()
-    return [
-        (
-            f"{row.kind} {row.name}/{row.number}",
-            row.size,
-            _identity(row.digest, row.provenance, f"{row.name}/{row.number}"),
-        )
-        for row in rows
-    ]
+    return [(promise.told, promise.size, _identity(promise)) for promise in promises(workspace)]
 
 
 def roots_of(workspace: Workspace, identities: Iterable[Identity], problems: list[str]) -> Mapping[Identity, Roots]:
-    """The stored files of each version: its manifest, the files in it, the reference profile, the provenance and its attachments. What cannot be
+    """The stored files of each version: its manifest, the files in it, the reference profile, the provenance and its attachments, and reports. What cannot be
     read is added to ``problems``, and what it names is then left out."""
     listed = set(identities)
     files = workspace.store.files
@@ -71,7 +61,7 @@ def roots_of(workspace: Workspace, identities: Iterable[Identity], problems: lis
         within[digest] = _named_by_provenance(digest, content, problems)
     found: dict[Identity, Roots] = {}
     for each in listed:
-        named = {each.digest, *within.get(each.digest, ())}
+        named = {each.digest, *within.get(each.digest, ()), *each.documents}
         if each.provenance is not None:
             named |= {each.provenance, *within.get(each.provenance, ())}
         found[each] = Roots(files=frozenset(named))
@@ -96,16 +86,12 @@ def _named_by_provenance(digest: Digest, content: bytes, problems: list[str]) ->
         return frozenset()
 
 
-def _in_ledger(workspace: Workspace) -> list[Identity]:
-    table = schema.ledger.c
-    query = select(table.subject, table.after).where(table.action == "version.register")
-    with workspace.registry.read() as connection:
-        rows = connection.execute(query).all()
-    return [_identity(row.after["digest"], row.after.get("provenance"), row.subject) for row in rows]
-
-
-def _identity(digest: str, provenance: str | None, told: str) -> Identity:
+def _identity(promise: Promise) -> Identity:
     try:
-        return Identity(Digest(digest), Digest(provenance) if provenance else None)
+        return Identity(
+            Digest(promise.digest),
+            Digest(promise.provenance) if promise.provenance else None,
+            tuple(Digest(document) for document in promise.documents),
+        )
     except InvalidDigest as error:
-        raise CollectionRefused(problem=f"the database says of {told} what is no digest: {error}") from error
+        raise CollectionRefused(problem=f"the database says of {promise.told} what is no digest: {error}") from error

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from modelyard.client.roots import roots, roots_of, versions
+from modelyard.core.errors import InvalidInput
 from modelyard.core.names import ModelName
+from modelyard.registry import lifecycle
 from modelyard.store import Progress
 from modelyard.store.upkeep.accounts import Account, Accounts, accounts
 from modelyard.store.upkeep.collection import plan_collection
@@ -29,21 +33,30 @@ class Upkeep:
 
     plan: Plan
     outcome: Outcome | None = None
+    purged: tuple[str, ...] = ()
+    """Versions that were deleted long enough ago, whose bytes were given up, or would be."""
 
     def to_json(self) -> dict[str, Any]:
-        return {"plan": self.plan.to_json(), "outcome": None if self.outcome is None else self.outcome.to_json()}
+        outcome = None if self.outcome is None else self.outcome.to_json()
+        return {"plan": self.plan.to_json(), "outcome": outcome, "purged": list(self.purged)}
 
 
-def gc(workspace: Workspace, *, dry_run: bool, wait: float, show: Show | None) -> Upkeep:
+def gc(workspace: Workspace, *, dry_run: bool, wait: float, show: Show | None, deleted_days: float) -> Upkeep:
     """See :meth:`modelyard.client.workspace.Workspace.gc`."""
-    return _upkeep(workspace, plan_collection, dry_run, wait, show, None)
+    return _upkeep(workspace, plan_collection, dry_run, wait, show, None, deleted_days)
 
 
 def compact(
-    workspace: Workspace, *, dry_run: bool, wait: float, show: Show | None, progress: Progress | None
+    workspace: Workspace,
+    *,
+    dry_run: bool,
+    wait: float,
+    show: Show | None,
+    progress: Progress | None,
+    deleted_days: float,
 ) -> Upkeep:
     """See :meth:`modelyard.client.workspace.Workspace.compact`."""
-    return _upkeep(workspace, plan_compaction, dry_run, wait, show, progress)
+    return _upkeep(workspace, plan_compaction, dry_run, wait, show, progress, deleted_days)
 
 
 def stats(workspace: Workspace, name: str | None) -> Accounts:
@@ -72,12 +85,28 @@ def _upkeep(
     wait: float,
     show: Show | None,
     progress: Progress | None,
+    deleted_days: float,
 ) -> Upkeep:
     store = workspace.store
     require_sole(store.objects, workspace.yard_id)
-    plan = decide(survey(store, lambda: roots(workspace), workspace.clock.now()))
+    purged = _purge(workspace, deleted_days, dry_run)
+    but = frozenset(purged) if dry_run else frozenset()
+    plan = decide(survey(store, lambda: roots(workspace, but), workspace.clock.now()))
     if show is not None:
         show(plan)
     if dry_run or plan.empty:
-        return Upkeep(plan)
-    return Upkeep(plan, carry_out(store, plan, lambda: roots(workspace), wait=wait, progress=progress))
+        return Upkeep(plan, None, purged)
+    return Upkeep(plan, carry_out(store, plan, lambda: roots(workspace), wait=wait, progress=progress), purged)
+
+
+def _purge(workspace: Workspace, deleted_days: float, dry_run: bool) -> tuple[str, ...]:
+    """Gives up the bytes of the versions that were deleted so many days ago; which, as ``model fraud/3``."""
+    if not (math.isfinite(deleted_days) and 0 <= deleted_days < 36500):
+        raise InvalidInput(message=f"deleted versions are kept for a number of days, and {deleted_days} is none")
+    before = workspace.clock.now() - timedelta(days=deleted_days)
+    if dry_run:
+        with workspace.registry.read() as connection:
+            due = lifecycle.due(connection, before)
+    else:
+        due = workspace.registry.purge(before)
+    return tuple(f"{row.kind} {row.reference}" for row in due)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Collection, Iterable, Mapping
-from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,31 +13,35 @@ from modelyard.client.cache import Cache
 from modelyard.client.check import CheckReport, check
 from modelyard.client.dataset import Dataset
 from modelyard.client.entry import Entry
+from modelyard.client.events import Events
+from modelyard.client.history import History
+from modelyard.client.lifecycle import Lifecycle
 from modelyard.client.model import Model
-from modelyard.core.clock import Clock, SystemClock, parse_when
+from modelyard.client.searches import Searches
+from modelyard.client.seat import When
+from modelyard.core.clock import Clock, SystemClock
 from modelyard.core.errors import InvalidReference
 from modelyard.core.names import AliasName, Kind, ModelName
-from modelyard.core.references import Alias, Latest, Reference
+from modelyard.core.references import Alias, Reference
 from modelyard.core.tags import Tags, tags_to_match
-from modelyard.registry import AliasMove, LedgerRow, Registry
+from modelyard.registry import AliasMove, Registry, lifecycle
 from modelyard.store import Progress
 from modelyard.store.upkeep.rebuilding import Rebuilding
 
 if TYPE_CHECKING:
     from modelyard.client.difference import Difference
+    from modelyard.client.policies import Policies
     from modelyard.client.upkeep import Show, Upkeep
     from modelyard.profiles.signature import Signature
+    from modelyard.registry.policies.decisions import Decision
     from modelyard.store.upkeep.accounts import Accounts
 
-When = datetime | date | str
-"""An instant: a ``datetime``, ``"2026-03-01T12:00Z"``, ``"2h ago"``, ``"now"``; without a zone it is local time."""
 
-
-class Workspace:
+class Workspace(Lifecycle, History, Searches, Events):
     """The models and data sets of one yard.
 
     ``Workspace()`` finds the yard: ``MODELYARD_URL``, else the nearest ``.modelyard/`` upward, else ``~/.modelyard``. ``Workspace(path)``
-    is the yard at that path. Where there is none, one is made, unless ``create=False`` (then YardNotFound); with ``store``, a new yard keeps its bytes
+    is the yard at that path, ``Workspace("postgresql://user@host/name", store="s3://bucket/prefix")`` one in PostgreSQL. Where there is none, one is made, unless ``create=False`` (then YardNotFound); with ``store``, a new yard keeps its bytes
     there: ``s3://bucket/prefix``, ``gs://…``, ``az://…``, or another folder.
     """
 
@@ -51,11 +54,13 @@ class Workspace:
         actor: str | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.clock: Clock = clock or SystemClock()
-        root, self.found = yard.locate(where, os.environ, Path.cwd())
+        self.clock = clock or SystemClock()
+        place, self.found = yard.locate(where, os.environ, Path.cwd())
         if create:
-            yard.create(root, self.clock, store)
-        self._yard = yard.open_yard(root, store)
+            yard.create(place, self.clock, store)
+        self._yard = yard.open_yard(place, store)
+        self.place = self._yard.place
+        self.url = self._yard.url
         self.root = self._yard.root
         self.yard_id = self._yard.id
         self.store = self._yard.store
@@ -70,7 +75,7 @@ class Workspace:
         self._yard.database.close()
 
     def __repr__(self) -> str:
-        return f"Workspace({str(self.root)!r})"
+        return f"Workspace({self.place!r})"
 
     # --- into the yard ---
 
@@ -131,8 +136,13 @@ class Workspace:
         signature: Signature | None = None,
         reference_data: Any = None,
         time_column: str | None = None,
+        format: str | None = None,  # noqa: A002 - what it is in
     ) -> Model:
-        """Keeps a live, fitted model object as the next version of ``name``. Raises UnknownFlavor, and what :meth:`register` raises."""
+        """Keeps a live, fitted model object as the next version of ``name``.
+
+        ``format="skops"`` keeps a scikit-learn model without a pickle, so that everybody loads it without running code. Raises UnknownFlavor,
+        ObjectUnusable, and what :meth:`register` raises.
+        """
         facts = registration.card(
             name, label=label, tags=tags, properties=properties, metrics=metrics, description=description
         )
@@ -145,6 +155,7 @@ class Workspace:
             time_column=time_column,
             inputs=datasets,
             base=base,
+            format=format,
         )
         return self._model(row)
 
@@ -166,8 +177,8 @@ class Workspace:
     # --- out of the yard ---
 
     def model(self, reference: str | Reference, *, tags: Tags | None = None, at: When | None = None) -> Model:
-        """The version that is meant; with ``at``, where an alias pointed then."""
-        return self._model(self._find("model", reference, tags, at))
+        """The version that is meant; with ``at``, where an alias pointed then, and with the tags, metrics and aliases that it had then."""
+        return self._model(self._find("model", reference, tags, at), at)
 
     def models(self) -> list[str]:
         """The names of all models, sorted."""
@@ -175,7 +186,7 @@ class Workspace:
 
     def dataset(self, reference: str | Reference, *, tags: Tags | None = None, at: When | None = None) -> Dataset:
         """The data set version that is meant."""
-        return self._dataset(self._find("dataset", reference, tags, at))
+        return self._dataset(self._find("dataset", reference, tags, at), at)
 
     def datasets(self, name: str | None = None) -> list[Dataset]:
         """Data set versions, newest first."""
@@ -217,11 +228,13 @@ class Workspace:
         reason: str = "",
         expected: int | str | None = None,
         evidence: Mapping[str, Any] | None = None,
+        break_glass: str | None = None,
     ) -> AliasMove:
-        """Moves the alias ``to`` to a version, through its gates.
+        """Moves the alias ``to`` to a version, through its policies.
 
-        ``expected`` is the version that the alias must be at now: a number, a reference, or 0 for "nowhere yet". Raises GateRefused,
-        AliasMoved, and what :meth:`model` raises.
+        ``expected`` is the version that the alias must be at now: a number, a reference, or 0 for "nowhere yet". ``break_glass`` says why it must
+        move although something does not hold: for those whom its policies list, and kept as an action of its own. Raises PolicyRefused with all that
+        does not hold (GateRefused when it is a gate), BreakGlassRefused, AliasMoved, and what :meth:`model` raises.
         """
         return self.registry.move_alias(
             "model",
@@ -230,6 +243,7 @@ class Workspace:
             expected=self._expected(expected),
             reason=reason,
             evidence=evidence,
+            break_glass=break_glass,
         )
 
     def rollback(
@@ -241,7 +255,8 @@ class Workspace:
         expected: int | str | None = None,
         evidence: Mapping[str, Any] | None = None,
     ) -> AliasMove:
-        """Moves an alias (``"fraud@production"``) back to the version before, or to number ``to``. Raises NoEarlierVersion, AliasMoved."""
+        """Moves an alias (``"fraud@production"``) back to the version before, or to number ``to``. Gates and approvals do not hold it up when it was
+        there before. Raises NoEarlierVersion, AliasMoved, PolicyRefused for one who may not move it, or gives no reason where one is required."""
         name, alias = _alias(reference)
         expects = self._expected(expected)
         return self.registry.roll_back_alias(
@@ -257,24 +272,44 @@ class Workspace:
         """The conditions of an alias."""
         return self.registry.gates("model", ModelName(name), AliasName(alias))
 
-    # --- history ---
+    @property
+    def policies(self) -> Policies:
+        """The policies of aliases: setting them, explaining what they say, trying them out on the past."""
+        from modelyard.client.policies import Policies
 
-    def history(
-        self, subject: str | None = None, *, kind: str | None = None, limit: int | None = None
-    ) -> list[LedgerRow]:
-        """Ledger rows, newest first: of everything, of a name, of one version (``fraud/3``) or of one alias (``fraud@production``)."""
-        if subject is None:
-            return self.registry.history(kind=kind, limit=limit)
-        reference = Reference.parse(subject)
-        row_kind: Kind = "dataset" if kind == "dataset" else "model"
-        if isinstance(reference.selector, Latest):
-            found = self.registry.history(kind=kind, name=reference.name, limit=limit)
-            if not found:
-                self.registry.require(row_kind, reference.name)
-            return found
-        row = self._find(row_kind, reference, None, None)
-        exact = str(reference) if isinstance(reference.selector, Alias) else row.reference
-        return self.registry.history(kind=row_kind, subject=exact, limit=limit)
+        return Policies(self)
+
+    def approve(
+        self, reference: str | Reference, *, for_alias: str, reason: str = "", expires: str | None = None
+    ) -> Decision:
+        """Keeps that you approve the bytes of a version for an alias; it counts until it ``expires`` (``"30d"``).
+
+        Raises DecisionRefused for an approval that could not count, InvalidDuration, and what :meth:`model` raises.
+        """
+        from modelyard.client.policies import decide
+
+        return decide(self, reference, for_alias, "approve", reason=reason, expires=expires)
+
+    def reject(self, reference: str | Reference, *, for_alias: str, reason: str = "") -> Decision:
+        """Keeps that you reject a version for an alias: it takes back your approval, and where approvals are asked for it holds the version up until
+        you withdraw it or approve. Raises DecisionRefused, and what :meth:`model` raises."""
+        from modelyard.client.policies import decide
+
+        return decide(self, reference, for_alias, "reject", reason=reason)
+
+    def withdraw(self, reference: str | Reference, *, for_alias: str, reason: str = "") -> list[Decision]:
+        """Takes back what you have said of a version for an alias. Raises DecisionNotFound when that is nothing."""
+        from modelyard.client.policies import withdraw
+
+        return withdraw(self, reference, for_alias, reason=reason)
+
+    def approvals(self, reference: str | Reference, *, for_alias: str | None = None) -> list[Decision]:
+        """All approvals and rejections of a version, the oldest first, those that no longer count too."""
+        from modelyard.client.policies import decisions
+
+        return decisions(self, reference, for_alias)
+
+    # --- upkeep ---
 
     def check(self, *, read: bool = False, progress: Progress | None = None) -> CheckReport:
         """What is wrong with the yard; with ``read`` every stored byte is read and verified."""
@@ -293,15 +328,23 @@ class Workspace:
         """
         return repair.repair(self, [str(place) for place in places], dry_run=dry_run, progress=progress)
 
-    def gc(self, *, dry_run: bool = False, wait: float = 0.0, show: Show | None = None) -> Upkeep:
-        """Removes what no version needs: packs of registrations that were cut off, and half-written files. Safe while others register.
+    def gc(
+        self,
+        *,
+        dry_run: bool = False,
+        wait: float = 0.0,
+        show: Show | None = None,
+        deleted_days: float = lifecycle.RESTORE_DAYS,
+    ) -> Upkeep:
+        """Removes what no version needs: packs of registrations that were cut off, half-written files, and what versions alone needed that were
+        deleted more than ``deleted_days`` ago, which then cannot be restored. Safe while others register.
 
         Waits up to ``wait`` seconds for registrations that began before; without, the packs that they may count on go in a later run. ``show``
         is called with the plan before it is carried out. Raises CollectionRefused, StoreShared, YardUnwritable, StoreUnreachable.
         """
         from modelyard.client import upkeep
 
-        return upkeep.gc(self, dry_run=dry_run, wait=wait, show=show)
+        return upkeep.gc(self, dry_run=dry_run, wait=wait, show=show, deleted_days=deleted_days)
 
     def compact(
         self,
@@ -310,11 +353,12 @@ class Workspace:
         wait: float = 0.0,
         show: Show | None = None,
         progress: Progress | None = None,
+        deleted_days: float = lifecycle.RESTORE_DAYS,
     ) -> Upkeep:
         """Writes packs anew of which little is needed, and many small ones as few large ones; otherwise as :meth:`gc`, which is part of it."""
         from modelyard.client import upkeep
 
-        return upkeep.compact(self, dry_run=dry_run, wait=wait, show=show, progress=progress)
+        return upkeep.compact(self, dry_run=dry_run, wait=wait, show=show, progress=progress, deleted_days=deleted_days)
 
     def stats(self, name: str | None = None) -> Accounts:
         """What each version of the yard costs, and the store as a whole. Raises ModelNotFound for a ``name`` that is not there."""
@@ -324,29 +368,16 @@ class Workspace:
 
     # --- inside ---
 
-    def when(self, text: When) -> datetime:
-        """The instant that a person means. Raises InvalidTime."""
-        return parse_when(text, self.clock.now())
-
     def _find(self, kind: Kind, reference: str | Reference, tags: Tags | None, at: When | None) -> Any:
         parsed, wanted = Reference.parse(reference), tags_to_match(tags)
         return self.registry.version(kind, parsed, wanted, None if at is None else self.when(at))
 
-    def _expected(self, expected: int | str | None) -> int | None:
-        if expected is None:
-            return None
-        if isinstance(expected, int):
-            if expected < 0:
-                raise InvalidReference(reference=expected, problem="expected is a version number, or 0 for nowhere yet")
-            return expected
-        return self.registry.version("model", Reference.parse(expected)).number
-
-    def _model(self, row: Any) -> Model:
-        found: Model = Model._of(self, row)
+    def _model(self, row: Any, at: When | None = None) -> Model:
+        found: Model = Model._of(self, row, None if at is None else self.when(at))
         return found
 
-    def _dataset(self, row: Any) -> Dataset:
-        found: Dataset = Dataset._of(self, row)
+    def _dataset(self, row: Any, at: When | None = None) -> Dataset:
+        found: Dataset = Dataset._of(self, row, None if at is None else self.when(at))
         return found
 
 

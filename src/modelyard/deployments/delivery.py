@@ -8,7 +8,15 @@ from typing import Any
 
 from modelyard.client.model import Model
 from modelyard.client.workspace import Workspace
-from modelyard.core.errors import AliasMoved, DeploymentNotFound, DeploymentTaken, ReplicaFailed, RolloutInProgress
+from modelyard.core.errors import (
+    AliasMoved,
+    DeploymentNotFound,
+    DeploymentTaken,
+    InvalidPolicy,
+    PolicyRefused,
+    ReplicaFailed,
+    RolloutInProgress,
+)
 from modelyard.core.names import ModelName
 from modelyard.core.references import Number, Reference
 from modelyard.deployments import records, rollout_records
@@ -17,7 +25,7 @@ from modelyard.deployments.deployment import Deployment
 from modelyard.deployments.targets.local import LocalTarget
 from modelyard.deployments.targets.target import Target
 from modelyard.pipelines.config import find_project
-from modelyard.pipelines.run import set_gates
+from modelyard.pipelines.run import set_policies
 
 Targets = Callable[[Workspace, str], Target]
 
@@ -44,13 +52,13 @@ def deploy(
     ``name`` is the model's unless given. ``config`` is that of ``[deployment]`` in the project's ``modelyard.toml`` here unless given; a new ``host`` or ``port``
     takes effect at the next start of the replica. ``port`` is changed in that config, else in what the deployment has, and nothing else is. ``timeout`` is how many seconds the replica may take to be ready.
 
-    Raises what ``workspace.model`` raises, InvalidConfig, GateRefused, ReplicaFailed, RolloutInProgress, DeploymentTaken, and with ``wait``
+    Raises what ``workspace.model`` raises, InvalidConfig, PolicyRefused, ReplicaFailed, RolloutInProgress, DeploymentTaken, and with ``wait``
     RolloutStopped.
     """
     model = workspace.model(reference)
     wanted = _config(config, model.name)
     if config is None:
-        _set_gates(workspace, model.name)
+        _set_policies(workspace, model.name)
     named = ModelName(name or (wanted.name if wanted else None) or model.name)
     try:
         with workspace.registry.read() as connection:
@@ -158,6 +166,8 @@ def _retreat(deployment: Deployment, version: int, moved_from: int | None, why: 
         registry.roll_back_alias("model", row.model, row.alias, to=moved_from, expected=now, reason=told)
     except AliasMoved:
         return ""
+    except (PolicyRefused, InvalidPolicy) as refusal:
+        return f"{row.subject} points at version {now}, and cannot go back: {refusal}"
     return f"{row.subject} is at version {moved_from} again"
 
 
@@ -169,11 +179,11 @@ def project_config(model: str) -> DeploymentConfig | None:
     return DeploymentConfig.parse(project.deployment, str(project.path))
 
 
-def _set_gates(workspace: Workspace, model: str) -> None:
-    """The gates of the project here hold for what is deployed from it, whether or not its pipeline has run in this yard."""
+def _set_policies(workspace: Workspace, model: str) -> None:
+    """The policies of the project here hold for what is deployed from it, whether or not its pipeline has run in this yard."""
     project = find_project(Path.cwd())
     if project is not None and project.model == model:
-        set_gates(project, workspace)
+        set_policies(project, workspace)
 
 
 def _config(config: DeploymentConfig | Mapping[str, Any] | None, model: str) -> DeploymentConfig | None:

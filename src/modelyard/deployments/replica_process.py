@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 from contextlib import suppress
-from pathlib import Path
 from threading import Thread
 from typing import IO
 
@@ -87,7 +86,7 @@ def _stop_when_closed(stdin: IO[bytes], replica: Replica) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m modelyard.deployments.replica_process", description=__doc__)
-    parser.add_argument("--yard", type=Path, required=True)
+    parser.add_argument("--yard", help="A folder; without it, what MODELYARD_URL names.")
     parser.add_argument("--deployment", required=True)
     parser.add_argument("--id", required=True, help="name of this replica in reports and in the traffic log")
     parser.add_argument(

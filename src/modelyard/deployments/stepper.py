@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from modelyard.client.workspace import Workspace
-from modelyard.core.errors import AliasMoved, GateRefused, VersionNotFound
+from modelyard.core.errors import AliasMoved, InvalidPolicy, PolicyRefused, VersionNotFound
 from modelyard.core.references import Number, Reference
 from modelyard.deployments import controller, rollout_records
 from modelyard.deployments.analysis import Analysis, analyse
@@ -116,7 +116,7 @@ class Stepper:
             self._registry.move_alias(
                 "model", reference, row.alias, expected=move.expected, reason=move.reason, evidence=evidence
             )
-        except (GateRefused, VersionNotFound) as refusal:
+        except (PolicyRefused, InvalidPolicy, VersionNotFound) as refusal:
             return Change(Event.GATE_REFUSED, rollout.step, str(refusal), move.evidence)
         except AliasMoved:  # by whom, and whether it was this very promotion, is for the next look to say
             return None

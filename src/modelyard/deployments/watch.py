@@ -9,7 +9,7 @@ from typing import Any
 
 from modelyard.client.workspace import Workspace
 from modelyard.core.clock import to_text
-from modelyard.core.errors import AliasMoved, NoEarlierVersion
+from modelyard.core.errors import AliasMoved, InvalidPolicy, NoEarlierVersion, PolicyRefused
 from modelyard.deployments.measurement import deployment_monitor
 from modelyard.deployments.records import DeploymentRow
 from modelyard.monitoring.alerts import Alert
@@ -116,8 +116,8 @@ class Watch:
             )
         except AliasMoved:
             return False
-        except NoEarlierVersion as nowhere:
-            _log.error("an alert asks to roll back, but %s (%s)", nowhere, reason)
+        except (NoEarlierVersion, PolicyRefused, InvalidPolicy) as refusal:
+            _log.error("an alert asks to roll back, but %s (%s)", refusal, reason)
             self._in_vain.add((alert.key, alert.since))
             return False
         _log.warning("rolled back %s: %s", row.subject, reason)

@@ -11,8 +11,12 @@
     needs = []
     env = { OMP_NUM_THREADS = "2" }
 
-    [gates]
-    production = ["metrics.auc >= 0.65"]     # alias = what a version must meet
+    [policy.production]                      # what must hold before the alias moves: see docs/policies.md
+    gates = ["metrics.auc >= 0.65"]
+    approvals = 1
+
+    [gates]                                  # gates alone, and the rest of the policy as it is
+    staging = ["metrics.auc >= 0.6"]         # alias = what a version must meet
 
     [deployment]                             # read by `modelyard deploy`
     [yard]
@@ -32,16 +36,17 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from modelyard.core.errors import InvalidConfig, InvalidGate, InvalidName
-from modelyard.core.names import AliasName, ModelName
+from modelyard.core.errors import InvalidConfig, InvalidName, InvalidPolicy
+from modelyard.core.names import ModelName
 from modelyard.pipelines.project import Project, Stage
 from modelyard.pipelines.stages import CONVENTION, IMPLIED, in_order
-from modelyard.registry import gates
+from modelyard.registry.policies.document import tables
+from modelyard.registry.policies.policy import Policy
 
 FILE = "modelyard.toml"
 SCRIPT = "model.py"
 
-_TABLES = ("project", "stages", "gates", "deployment", "yard")
+_TABLES = ("project", "stages", "policy", "gates", "trust", "deployment", "yard")
 _STAGE_KEYS = ("command", "timeout", "env", "needs")
 _STAGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -95,12 +100,11 @@ class _Reader:
         stages = [self.stage(name, table, tables) for name, table in tables.items()]
         if "stages" not in document and (self.path.parent / SCRIPT).is_file():
             stages = list(_conventional())
-        conditions = {
-            str(self.named(f"gates.{alias}", alias, AliasName)): self.gates(f"gates.{alias}", listed)
-            for alias, listed in self.table("gates", document).items()
-        }
-        if conditions and model is None:
-            raise self.wrong("gates are set, but not for which model; add model = … under [project]")
+        policies = self.policies(document)
+        old = {alias: policies.pop(alias).gates for alias in document.get("gates", {})}
+        for key, found in (("policies", policies), ("gates", old)):
+            if found and model is None:
+                raise self.wrong(f"{key} are set, but not for which model; add model = … under [project]")
         yard = self.table("yard", document)
         self.keys("yard", yard, ("path",))
         place = self.text("yard.path", yard["path"]) if "path" in yard else None
@@ -109,7 +113,8 @@ class _Reader:
             path=self.path,
             model=model,
             stages=in_order(stages, self.path),
-            gates=conditions,
+            policies=policies,
+            gates=old,
             deployment=self.table("deployment", document),
             yard=self.path.parent / Path(place).expanduser() if place else None,
         )
@@ -172,16 +177,13 @@ class _Reader:
                 raise self.wrong(f"{where}.{key} holds a zero byte")
         return dict(value)
 
-    def gates(self, where: str, value: Any) -> tuple[str, ...]:
-        expressions = self.texts(where, value)
-        for expression in expressions:
-            try:
-                gates.parse(expression)
-            except InvalidGate as error:
-                raise self.wrong(f"{where}: {error}") from None
-        return expressions
+    def policies(self, document: Mapping[str, Any]) -> dict[str, Policy]:
+        try:
+            return tables(document, str(self.path))
+        except InvalidPolicy as error:
+            raise self.wrong(str(error).removeprefix(f"{self.path}: ")) from None
 
-    def named(self, where: str, value: Any, rule: type[ModelName] | type[AliasName]) -> str:
+    def named(self, where: str, value: Any, rule: type[ModelName]) -> str:
         try:
             return str(rule(self.text(where, value)))
         except InvalidName as error:

@@ -17,9 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from sqlalchemy import select
-
-from modelyard.core.errors import ModelNotFound, StageFailed, StageTimedOut, YardUnwritable
+from modelyard.core.errors import StageFailed, StageTimedOut, YardUnwritable
 from modelyard.pipelines.lines import LineFeed
 from modelyard.pipelines.locks import ProjectLock, project_lock, run_lock
 from modelyard.pipelines.process import POLL, Identity, Interruption, end_group, interruptions, start
@@ -28,7 +26,7 @@ from modelyard.pipelines.rows import State, begin_row, end_row, sweep
 from modelyard.pipelines.stages import plan
 from modelyard.provenance.git import head_commit
 from modelyard.provenance.secrecy import masked
-from modelyard.registry import schema
+from modelyard.registry.policies.policy import Policy
 
 if TYPE_CHECKING:
     import subprocess
@@ -82,7 +80,7 @@ def run(
 ) -> RunResult:
     """Runs the stages asked for (none: all) in order, and stops at the first that fails.
 
-    The project's gates are set on its model before. A stage runs with ``environ``, its own ``env``, and MODELYARD_RUN, MODELYARD_URL,
+    The project's policies and gates are set on its model before. A stage runs with ``environ``, its own ``env``, and MODELYARD_RUN, MODELYARD_URL,
     MODELYARD_STAGE and MODELYARD_PROJECT. Raises StageFailed, StageTimedOut, InvalidConfig, Locked, YardUnwritable; KeyboardInterrupt or
     SystemExit when a signal asked to stop.
     """
@@ -93,7 +91,7 @@ def run(
     try:
         with project_lock(workspace.root, project.folder, name) as lock, run_lock(workspace.root, name, project.model):
             sweep(workspace)
-            set_gates(project, workspace)
+            set_policies(project, workspace)
             with interruptions() as interruption:
                 commit = head_commit(project.folder)
                 for item in planned:
@@ -108,18 +106,19 @@ def run(
     return RunResult(name, tuple(results), began, workspace.clock.now())
 
 
-def set_gates(project: Project, workspace: Workspace) -> list[str]:
-    """Sets the gates of the project on its model where they differ; returns the aliases whose gates were changed."""
+def set_policies(project: Project, workspace: Workspace) -> list[str]:
+    """Sets the policies of the project on its model where they differ, and of its gates only the gates; the aliases for which something was changed."""
     if project.model is None:
         return []
-    changed = []
+    changed, told = [], f"as {project.path.name} says"
+    for alias, policy in project.policies.items():
+        if (workspace.policies.get(project.model, alias) or Policy()) != policy:
+            workspace.policies.set(project.model, alias, policy, reason=told)
+            changed.append(alias)
     for alias, expressions in project.gates.items():
-        try:
-            now = workspace.gates(project.model, alias)
-        except ModelNotFound:
-            now = []
-        if now != list(expressions):
-            workspace.set_gates(project.model, alias, list(expressions))
+        now = workspace.policies.get(project.model, alias) or Policy()
+        if now.gates != expressions:
+            workspace.set_gates(project.model, alias, expressions)
             changed.append(alias)
     return changed
 
@@ -128,19 +127,9 @@ def unnamed_gates(project: Project, workspace: Workspace) -> dict[str, list[str]
     """Gates of the project's model, by alias, that the project does not name. They stay in force: somebody may have set them by hand."""
     if project.model is None:
         return {}
-    query = (
-        select(schema.gates.c.alias, schema.gates.c.expressions)
-        .join(schema.models, schema.models.c.id == schema.gates.c.model_id)
-        .where(
-            schema.models.c.workspace == workspace.registry.workspace,
-            schema.models.c.kind == "model",
-            schema.models.c.name == project.model,
-        )
-        .order_by(schema.gates.c.alias)
-    )
-    with workspace.registry.read() as connection:
-        found = connection.execute(query).all()
-    return {row.alias: list(row.expressions) for row in found if row.alias not in project.gates}
+    named = {*project.policies, *project.gates}
+    found = {row.alias: list(row.policy.gates) for row in workspace.policies.list(project.model) if row.name}
+    return {alias: gates for alias, gates in found.items() if gates and alias not in named}
 
 
 @dataclass(frozen=True)
@@ -272,7 +261,7 @@ class _Runner:
             "PATH": path,
             **stage.env,
             "MODELYARD_RUN": self.name,
-            "MODELYARD_URL": str(self.workspace.root),
+            "MODELYARD_URL": self.workspace.url,
             "MODELYARD_STAGE": stage.name,
             "MODELYARD_PROJECT": str(self.project.folder),
         }

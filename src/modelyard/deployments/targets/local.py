@@ -77,12 +77,13 @@ class LocalTarget:
     def _spawn(self, replica: str) -> Running:
         # -P: a file such as json.py left in the folder of the deployment must not stand in for a module
         command = [sys.executable, "-P", "-m", "modelyard.deployments.replica_process"]
-        command += ["--yard", str(self._workspace.root), "--deployment", self._name, "--id", replica]
+        command += ["--deployment", self._name, "--id", replica]
         if port := self._last_port():
             command += ["--prefer-port", str(port)]
         if self._bound:
             command.append("--watch-stdin")
-        environ = {**os.environ, "MODELYARD_USER": self._workspace.actor}
+        # Where the yard is goes by the environment: a URL may hold a password, and everybody sees the arguments of a process.
+        environ = {**os.environ, "MODELYARD_USER": self._workspace.actor, "MODELYARD_URL": self._workspace.url}
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 command,
