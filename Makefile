@@ -26,7 +26,7 @@ format: $(STAMP) ## rewrite the code in the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.bench ## measure us beside the peers and print ratios
+bench: $(STAMP) ## measure us beside the peers (in environments of their own) and print ratios
 	$(BIN)/python -m benchmarks
 
 test-heavy: $(STAMP) ## run the tests that need PyTorch and Keras (installs them)
@@ -42,10 +42,6 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 	test -f $(STAMP) || $(BIN)/pip install --quiet --disable-pip-version-check -e '.[demo]'
-	touch $@
-
-$(VENV)/.bench: $(STAMP)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,bench]'
 	touch $@
 
 $(STAMP): pyproject.toml | $(VENV)/bin/python
