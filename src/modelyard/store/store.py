@@ -21,6 +21,7 @@ from modelyard.store.reading.hashing import sha256_of
 from modelyard.store.reading.reader import Reader
 from modelyard.store.tensors.tensors import Tensors
 from modelyard.store.writing import leases
+from modelyard.store.writing.arrival import Arrival
 from modelyard.store.writing.intake import Intake
 from modelyard.store.writing.tree import tree_of
 from modelyard.store.writing.writer import Writer, workers
@@ -53,6 +54,24 @@ class Store:
             self.index.refresh()
             with Writer(self.objects, self.index, self.reader, self.pool, ignored) as writer:
                 yield Intake(writer, self.files, lease, progress)
+
+    @contextmanager
+    def arrival(self) -> Iterator[Arrival]:
+        """As :meth:`intake`, for pieces that come from another store as they are kept there."""
+        with leases.held(self.objects) as lease:
+            yield from self._arrival(lease)
+
+    @contextmanager
+    def probe(self) -> Iterator[Arrival]:
+        """What :meth:`arrival` would find here. Nothing may be given to it, and nothing is written."""
+        yield from self._arrival(None)
+
+    def _arrival(self, lease: leases.Holding | None) -> Iterator[Arrival]:
+        ignored = leases.condemned(self.objects)
+        self.index.refresh()
+        with Writer(self.objects, self.index, self.reader, self.pool, ignored) as writer:
+            near = isinstance(self.objects, FolderObjects)
+            yield Arrival(writer, self.index, self.files, self.reader, lease, is_near=near)
 
     def manifest(self, digest: Digest) -> Manifest:
         """The manifest with this digest, verified. Raises MissingBlob or CorruptBlob."""

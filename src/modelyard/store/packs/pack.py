@@ -21,6 +21,7 @@ HEAD = b"MYPACK" + bytes([VERSION, 0])
 ONCE = 16
 """So many random bytes follow the head: no two packs have one name, so that what removes a pack never meets a new one with the same pieces."""
 _FOOT = struct.Struct("<II32s8s")  # bytes of the table, entries, BLAKE3 of the table, HEAD again
+FOOT_SIZE = _FOOT.size
 TARGET = 32 * 1024 * 1024
 """A pack is closed when it holds this many bytes: large enough that a bucket of terabytes has few objects, small enough to keep two in memory."""
 
@@ -44,10 +45,10 @@ def key_of(name: str) -> str:
 
 
 class PackBuilder:
-    """Collects stored pieces until they are a pack."""
+    """Collects stored pieces until they are a pack. ``once`` stands in for the random bytes where nothing ever removes packs, as in a bundle."""
 
-    def __init__(self) -> None:
-        self._parts: list[Bytes] = [HEAD, os.urandom(ONCE)]
+    def __init__(self, once: bytes | None = None) -> None:
+        self._parts: list[Bytes] = [HEAD, os.urandom(ONCE) if once is None else once]
         self._entries: list[Entry] = []
         self.size = len(HEAD) + ONCE
 
@@ -83,6 +84,14 @@ class PackBuilder:
             hasher.update(part)
         name = hasher.hexdigest()
         return Pack(name, parts, tuple(entry._replace(pack=name) for entry in self._entries))
+
+
+def count_of(foot: bytes) -> int:
+    """How many entries the pack says that it has whose last bytes, :data:`FOOT_SIZE` of them, these are. Raises ``ValueError``."""
+    if len(foot) != FOOT_SIZE:
+        raise ValueError("a pack is cut short")
+    _, count, _, _ = _FOOT.unpack(foot)
+    return int(count)
 
 
 def table_of(objects: Objects, name: str, size: int) -> tuple[Entry, ...]:

@@ -116,6 +116,25 @@ class Writer:
             self._encoding.append(([(key, len(raw)) for key, raw in self._together], made))
             self._together, self._together_size = [], 0
 
+    def put_stored(self, piece: Entry, stored: Bytes) -> None:
+        """Takes in a chunk in the form in which it is to be kept, which the caller has decoded and verified. What it stands on is in the store for
+        good, or was put before."""
+        self._finish_encoding()
+        self._new.add(piece.key)
+        self._builder.add(
+            piece.kind,
+            piece.key,
+            piece.codec,
+            stored,
+            piece.length,
+            base=piece.base,
+            depth=piece.depth,
+            rank=piece.rank,
+        )
+        self._count(piece.length, len(stored))
+        if self._builder.size >= TARGET:
+            self._close_pack()
+
     def put_recipe(self, key: bytes, data: bytes) -> None:
         """Takes in a recipe that the store does not have. A reader that finds it finds its chunks: they are in this pack or in an earlier one."""
         self._finish_encoding()
