@@ -353,3 +353,33 @@ def test_findings_without_end_are_counted(tmp_path):
     report = scanned(tmp_path, data)
     assert (len(report.findings), report.left_out, report.counts) == (500, 2500, (3000, 0, 0))
     assert len(report.imports) == 2000
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\x00b", "\x1b[31mred", "n" * 250, "a\nb", "ä"])
+def test_names_out_of_hostile_files_can_be_stored_and_printed(name, ws, tmp_path):
+    data = b"\x80\x04" + b"".join(_text(part) for part in ("m" + name, name)) + b"\x93)R."
+    (tmp_path / "model.pkl").write_bytes(hostile_files.in_tar("x" + name.replace("\ud800", "").replace("\0", ""), data))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "model.pkl").write_bytes(data)
+    for path in (tmp_path / "model.pkl", tmp_path / "folder"):
+        version = ws.register("fraud", path)
+        report = version.scan()
+        assert report.verdict in ("unknown", "dangerous")
+        assert json.dumps(report.to_json()).encode()
+        for finding in report.findings:
+            assert (finding.problem + (finding.member or "")).isprintable()
+
+
+def _text(value: str) -> bytes:
+    data = value.encode("utf-8", "surrogatepass")
+    return b"\x8c" + bytes([len(data)]) + data
+
+
+def test_text_without_end_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr("modelyard.safety.scanning.stack.TEXT_LIMIT", 100_000)
+    words = b"".join(_text(f"{number:0200}") + b"\x94" for number in range(1000))
+    assert scanned(tmp_path, b"\x80\x04](" + words + b"e.").verdict == "failed"
+    sentences = b"".join(_text(f"{number:0200} in words") + b"\x94" for number in range(1000))
+    assert scanned(tmp_path, b"\x80\x04](" + sentences + b"e.").verdict == "safe"
+    lines = b"".join(b"c" + b"m" * 2000 + b"\nn\n0" for _ in range(10))
+    assert scanned(tmp_path, lines + b"N.").verdict == "failed"

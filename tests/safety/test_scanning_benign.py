@@ -144,6 +144,8 @@ SAFE = {
     "data.parquet": b"PAR1" + bytes(40) + b"PAR1",
     "weights.bin": bytes(range(256)) * 40,
     "model.pt": hostile_files.torch_zip(STATE),
+    "torch.pkl": hostile_files.torch_zip(STATE),
+    "data.pkl": hostile_files.in_tar("data.csv", b"a,b\n1,2\n"),
     "legacy.pt": hostile_files.torch_legacy(STATE),
     "a.npy": hostile_files.npy(np.arange(3.0).tobytes(), "<f8"),
     "arrays.npz": hostile_files.in_zip("a.npy", hostile_files.npy(pickle.dumps(np.array([1, "x"], object)))),

@@ -1,12 +1,14 @@
 """Bundles from yard to yard: everything arrives equal, parts and continuations are small, and what does not hold changes nothing."""
 
 import shutil
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from blake3 import blake3
 from bundle_forgery import Lines, Pieces, forged
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,10 +31,13 @@ from modelyard.core.errors import (
 )
 from modelyard.registry.ledger import hash_of
 from modelyard.safety.signing import write_key_pair
-from modelyard.store.codecs import Codec
+from modelyard.store.codecs import Codec, zstandard
 from modelyard.store.packs import Kind
+from modelyard.store.packs import pack as packs
 from modelyard.transfer import create_bundle, import_bundle, show_bundle, verify_bundle, write_inventory
 from modelyard.transfer.bundle.documents import row_from_json
+from modelyard.transfer.bundle.reading import BundleFile
+from modelyard.transfer.bundle.writing import BundleWriter
 
 MakeYard = Callable[..., Workspace]
 
@@ -256,8 +261,6 @@ def test_an_unsigned_bundle_is_not_imported_with_a_key(
 def test_a_signature_of_another_bundle_is_none_of_this_one(
     full: Workspace, yard: MakeYard, tmp_path: Path, keys: tuple[Path, Path, Path]
 ) -> None:
-    from modelyard.transfer.bundle.reading import BundleFile
-    from modelyard.transfer.bundle.writing import BundleWriter
 
     create_bundle(full, tmp_path / "good.myb", ["fraud/1"], key=keys[0])
     create_bundle(full, tmp_path / "bad.myb", ["fraud/2"])
@@ -278,7 +281,6 @@ def test_a_signature_that_is_none_is_refused(
     full: Workspace, yard: MakeYard, tmp_path: Path, keys: tuple[Path, Path, Path], change: dict[str, Any]
 ) -> None:
     from modelyard.transfer.bundle.signature import signer
-    from modelyard.transfer.bundle.writing import BundleWriter
 
     sign = signer(keys[0])
     with BundleWriter(tmp_path / "f.myb") as writer:
@@ -485,8 +487,6 @@ def other_recipe(pieces: Pieces) -> None:
 
 
 def bomb(pieces: Pieces) -> None:
-    from modelyard.store.codecs import zstandard
-
     place = next(n for n, (entry, _) in enumerate(pieces) if entry.kind is Kind.CHUNK)
     entry, _ = pieces[place]
     pieces[place] = (entry._replace(codec=Codec.ZSTD, length=2**31), zstandard.compressed(bytes(2**24)))
@@ -545,6 +545,35 @@ def test_a_conflict_of_numbers_is_named_before_anything_is_written(
     error = refused(NumberConflict, other, sample_bundle)
     assert (error.number, error.author) == (1, "ben")
     assert objects(other) == before
+
+
+def pack_with(entries: int) -> bytes:
+    """A pack with five entries of zeros, whose foot says that it has so many."""
+    table = zstandard.compressed(bytes(80) * 5)
+    foot = struct.pack("<II32s8s", len(table), entries, blake3(table).digest(), packs.HEAD)
+    return packs.HEAD + bytes(packs.ONCE) + table + foot
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        b"",
+        b"x",
+        bytes(200),
+        pack_with(2**32 - 1),
+        pack_with(10**6),
+        pack_with(5),
+        pack_with(4),
+        pack_with(5)[:-1] + b"x",
+    ],
+)
+def test_a_pack_that_is_none_is_refused(sample_bundle: Path, yard: MakeYard, tmp_path: Path, pack: bytes) -> None:
+    with BundleFile(sample_bundle) as good, BundleWriter(tmp_path / "f.myb") as writer:
+        for member in good.members("records/"):
+            writer.add(member.name, [good.read(member)], member.length)
+        writer.add("packs/" + "ab" * 32, [pack])
+        writer.finish(good.header)
+    refused(BundleDamaged, yard("other"), tmp_path / "f.myb")
 
 
 @settings(

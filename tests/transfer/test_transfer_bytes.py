@@ -194,3 +194,21 @@ def test_a_file_of_many_kinds_arrives(yard: MakeYard, tmp_path: Path) -> None:
         for file in manifest.files:
             assert other.store.read(Digest(file.digest)) == source.store.read(Digest(file.digest))
     require_whole(other)
+
+
+def test_a_yard_whose_bytes_are_far_away_is_mirrored_to_and_from(
+    yard: MakeYard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near, far, back = yard("near"), yard("far", store="memory://a-far-place"), yard("back")
+    content = bytearray(np.random.default_rng(7).bytes(2_500_000))
+    for place in (5, 1_500_000):
+        content[place] ^= 1
+        (tmp_path / "big").write_bytes(content)
+        near.register("big", tmp_path / "big")
+        meter = Meter(far, monkeypatch)
+        mirror(near, far)
+        assert meter.read < 100_000, "what the far store has is read from the near one, for the digest of the whole"
+    mirror(far, back)
+    for ws in (far, back):
+        assert ws.model("big/2").digest == near.model("big/2").digest
+        require_whole(ws)

@@ -92,6 +92,26 @@ def test_a_label_of_two_versions_is_named(pair: tuple[Workspace, Workspace], tmp
     assert (error.label, error.here, error.there) == ("hot", 4, 5)
 
 
+def test_a_version_with_two_labels_is_named_and_a_label_that_is_missing_comes(
+    pair: tuple[Workspace, Workspace],
+) -> None:
+    one, two = pair
+    label(two, "fraud/2", None)
+    label(two, "fraud/1", None)
+    push(one, two, ["fraud/1"])
+    assert two.model("fraud:1.0").version == 1
+    label(two, "fraud/2", "other")
+    error = refused(LabelConflict, one, two, "fraud/2")
+    assert (error.label, error.here, error.there) == ("1.1", 2, 2)
+
+
+def label(ws: Workspace, reference: str, text: str | None) -> None:
+    """Past the registry, which never changes a label."""
+    table, row = schema.versions, ws.model(reference).row
+    with ws.registry.database.write() as connection:
+        connection.execute(update(table).where(table.c.id == row.id).values(label=text, label_order=text))
+
+
 def test_a_property_with_two_values_is_named(pair: tuple[Workspace, Workspace]) -> None:
     one, two = pair
     one.model("fraud/2").add_properties({"owner": "ana", "a": "1"})

@@ -8,11 +8,15 @@ import pytest
 from transfer_yards import START, StepClock, counts, fill, is_gone, objects, require_whole, said, shown, weights
 
 from modelyard import Workspace
+from modelyard.core.digests import Digest
 from modelyard.core.errors import (
     AliasNotFound,
+    InvalidReference,
+    ModelNotFound,
     NothingToMove,
     SameYard,
     UnsupportedUrl,
+    VersionDeleted,
     VersionNotFound,
     YardNotFound,
 )
@@ -308,3 +312,41 @@ def test_an_empty_yard_is_mirrored(yard: MakeYard) -> None:
     before = counts(two)
     assert mirror(one, two).nothing
     assert counts(two) == before
+
+
+def test_the_reference_profile_and_the_signature_come_with_a_version(yard: MakeYard, tmp_path: Path) -> None:
+    import pandas as pd
+
+    source, other = yard("source"), yard("other")
+    (tmp_path / "model.bin").write_bytes(b"model")
+    table = pd.DataFrame({"distance": [1.0, 2.0, 3.0], "carrier": ["a", "b", "a"]})
+    source.register("fraud", tmp_path / "model.bin", reference_data=table)
+    mirror(source, other)
+    profile = Digest(source.model("fraud").manifest.facts["profile"])
+    assert other.store.read(profile) == source.store.read(profile)
+    assert other.model("fraud").signature == source.model("fraud").signature
+    require_whole(other)
+
+
+def test_versions_and_data_sets_are_chosen_by_what_was_found_too(full: Workspace, yard: MakeYard) -> None:
+    other = yard("other")
+    push(full, other, [full.model("fraud/2")], datasets=[full.dataset("flights/1")])
+    assert {
+        (each.kind, each.name, *each.new) for each in push(full, yard("third"), [full.model("fraud/2")]).names.values()
+    } == {
+        ("dataset", "flights", 2),
+        ("model", "fraud", 2),
+    }
+    with pytest.raises(InvalidReference, match="of the yard at"):
+        push(full, yard("fourth"), [other.model("fraud/2")])
+    assert other.dataset("flights/1").to_json() == full.dataset("flights/1").to_json()
+
+
+@pytest.mark.parametrize(
+    ("reference", "error"), [("none/*", ModelNotFound), ("fraud/77", VersionNotFound), ("fraud/5", VersionDeleted)]
+)
+def test_what_is_not_there_cannot_be_chosen(
+    full: Workspace, yard: MakeYard, reference: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        push(full, yard("other"), [reference])

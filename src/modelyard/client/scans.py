@@ -69,9 +69,9 @@ def found_by_reader(entry: Entry, *, own: bool, by_joblib: bool) -> Scanned:
         reader = entry.workspace.actor
         with entry.workspace.registry.read() as connection:
             made = reports.of_version(connection, entry.row.id, reports.SCAN)
-        own = next((report for report in made if report.actor == reader), None)
-        if own is not None:
-            return _scanned(own.summary)
+        mine = next((report for report in made if report.actor == reader), None)
+        if mine is not None:
+            return _scanned(mine.summary)
     report = look(entry, raw_arrays=by_joblib)
     return Scanned(report.verdict, report.sentence)
 

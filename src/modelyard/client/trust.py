@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 def policy() -> TrustPolicy:
     """Of whoever runs this process, here. Raises InvalidConfig."""
-    return read_policy(os.environ, Path.cwd())
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # a process whose folder was removed under it belongs to no project
+        here = Path("/")
+    return read_policy(os.environ, here)
 
 
 def require_loadable(model: Model, trust: bool | None) -> None:

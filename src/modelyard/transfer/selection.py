@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
-from modelyard.core.errors import NothingToMove
+from modelyard.core.errors import InvalidReference, NothingToMove
 from modelyard.core.names import Kind, ModelName
 from modelyard.core.references import Reference
 from modelyard.registry import VersionRow, schema
@@ -106,6 +106,8 @@ def in_order(chosen: Selection) -> Selection:
 def _choose(workspace: Workspace, chosen: Selection, kind: Kind, item: Any) -> None:
     row = getattr(item, "row", None)
     if isinstance(row, VersionRow):
+        if item.workspace.yard_id != workspace.yard_id:
+            raise InvalidReference(reference=row.reference, problem=f"it is of the yard at {item.workspace.place}")
         chosen.setdefault((row.kind, row.name), Chosen()).numbers.add(row.number)
         return
     if isinstance(item, str) and item.endswith(ALL):

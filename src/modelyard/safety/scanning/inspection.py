@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 from modelyard.safety.scanning import arrays, compressed, hdf5_files, keras_configs, pickles, saved_models, tars, zips
 from modelyard.safety.scanning.limits import Budget, TooMuch, Unreadable
 from modelyard.safety.scanning.pickles import Seen
-from modelyard.safety.scanning.report import Finding
+from modelyard.safety.scanning.report import Finding, shown
 from modelyard.safety.scanning.source import BLOCK, Slice, Source, Stream
 from modelyard.safety.scanning.values import Global
 
@@ -77,10 +77,11 @@ class Inspection:
 
     def _by_content(self, place: Place, source: Slice | Stream) -> None:
         head = source.peek(_HEAD)
+        is_archive = head.startswith(zips.BEGINS)
         if isinstance(source, Slice):
-            if head.startswith(zips.BEGINS) or zips.ends_as_zip(source):
+            if is_archive or zips.ends_as_zip(source):
                 self._zip(place, source)
-        elif head.startswith(zips.BEGINS):
+        elif is_archive:
             with self._spooled(source) as spooled:
                 self._zip(place, spooled)
             return
@@ -97,10 +98,12 @@ class Inspection:
         elif head.startswith(arrays.MAGIC):
             self._array(place, _fresh(source))
         else:
-            self._others(place, source, head)
+            self._others(place, source, head, is_archive)
 
-    def _others(self, place: Place, source: Slice | Stream, head: bytes) -> None:
+    def _others(self, place: Place, source: Slice | Stream, head: bytes, is_archive: bool) -> None:
+        """What may be a tar, a graph, or a pickle; a pickle beside being an archive too, since its reader begins where it likes."""
         if tars.is_header(head[: tars.BLOCK]):
+            is_archive = True
             if isinstance(source, Stream):  # as a pickle too, as far as can be seen without reading on
                 self._pickles(place, _of(source.peek(BLOCK)), certain=False)
                 self._tar(place, source)
@@ -109,7 +112,7 @@ class Inspection:
         if PurePosixPath(place.name).name == saved_models.NAME:
             self._tell(place, saved_models.look(source))
             return
-        certain = place.name.lower().endswith(pickles.NAMES)
+        certain = not is_archive and place.name.lower().endswith(pickles.NAMES)
         self._pickles(place, _fresh(source), certain=certain)
 
     def _pickles(self, place: Place, source: Source, *, certain: bool) -> None:
@@ -190,7 +193,11 @@ class Inspection:
         self._tell(place, [Seen("failed", f"cannot be looked into: {error}")])
 
     def _tell(self, place: Place, told: Iterable[Seen]) -> None:
-        self.findings += [Finding(place.file, one.severity, one.problem, place.member, one.imported) for one in told]
+        member = None if place.member is None else shown(place.member)
+        self.findings += [
+            Finding(place.file, one.severity, shown(one.problem), member, one.imported and shown(one.imported))
+            for one in told
+        ]
 
 
 def _fresh(source: Slice | Stream) -> Slice | Stream:

@@ -14,7 +14,7 @@ from modelyard.safety.scanning import opcodes as op
 from modelyard.safety.scanning.imports import BY_NUMBER, UNSEEN
 from modelyard.safety.scanning.limits import Budget, Unreadable
 from modelyard.safety.scanning.source import BLOCK, Source
-from modelyard.safety.scanning.stack import TUPLE_LIMIT, Stack
+from modelyard.safety.scanning.stack import NAME_LIMIT, TUPLE_LIMIT, Stack
 from modelyard.safety.scanning.values import CAREFUL, GETATTR, KEPT, NDARRAY_WRAPPER, UNKNOWN, Global, Made, Walk
 
 
@@ -78,6 +78,8 @@ class Machine(Stack):
         self._push(self._note(module, name))
 
     def _import(self, module: bytes, name: bytes) -> Global:
+        if len(module) > NAME_LIMIT or len(name) > NAME_LIMIT:
+            raise Unreadable("it imports by a name that is too long to be one")
         try:
             return self._note(module.decode(), name.decode())
         except UnicodeDecodeError:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from modelyard.core.errors import InvalidInput
 
 FORMAT = 1
+SHOWN = 400
 LISTED = 500
 """So many findings, and four times as many imports, are written down; the rest is counted."""
 
@@ -123,6 +124,12 @@ class ScanReport:
             raise InvalidInput(message=f"this is no report of a scan: {error}") from None
 
 
+def shown(text: str) -> str:
+    """Text out of a hostile file, as it may be printed and stored: no control characters, no half characters, and not too long."""
+    told = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    return told if told.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in told)
+
+
 def report_of(tool: str, files: int, findings: Iterable[Finding], imports: Iterable[str]) -> ScanReport:
     """The report over all findings, of which only the worst are listed when there are too many."""
     unique = dict.fromkeys(findings)
@@ -132,7 +139,7 @@ def report_of(tool: str, files: int, findings: Iterable[Finding], imports: Itera
         tool=tool,
         files=files,
         findings=tuple(ordered[:LISTED]),
-        imports=tuple(sorted(set(imports))[: 4 * LISTED]),
+        imports=tuple(sorted({shown(name) for name in imports})[: 4 * LISTED]),
         left_out=max(0, len(ordered) - LISTED),
         counts=(found[0], found[1], found[2]),
     )

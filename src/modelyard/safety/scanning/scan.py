@@ -12,7 +12,7 @@ from modelyard.safety.scanning import opinion
 from modelyard.safety.scanning.imports import judge
 from modelyard.safety.scanning.inspection import Inspection
 from modelyard.safety.scanning.limits import Budget
-from modelyard.safety.scanning.report import Finding, ScanReport, report_of
+from modelyard.safety.scanning.report import Finding, ScanReport, report_of, shown
 from modelyard.store.writing.tree import tree_of
 
 
@@ -30,7 +30,7 @@ def scan_files(files: Mapping[str, Path], *, budget: Budget | None = None, raw_a
     for name, path in files.items():
         seen.file(name, path)
     worse = opinion.dangerous(one for one in seen.imports if judge(one.module, one.name) == "unknown")
-    names = {f"{one.module}.{one.name}" for one in worse}
+    names = {shown(f"{one.module}.{one.name}") for one in worse}
     findings = [_worse(one) if one.imported in names and one.severity == "unknown" else one for one in seen.findings]
     return report_of(tool(), seen.files, findings, (f"{one.module}.{one.name}" for one in seen.imports if one.name))
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from modelyard.safety.scanning import opcodes as op
-from modelyard.safety.scanning.limits import Unreadable
+from modelyard.safety.scanning.limits import TooMuch, Unreadable
 from modelyard.safety.scanning.reader import Reader, unescaped
 from modelyard.safety.scanning.source import Source
 from modelyard.safety.scanning.values import CAREFUL, KEPT, UNKNOWN, Fields, Global, Made, Walk
 
-NAME_LIMIT = 1024
+NAME_LIMIT = 255
 """A longer string is no name; what is imported by one cannot be told."""
+PLAIN_LIMIT = 64
+"""Nor is a longer one with white space in it; shorter ones may be the fields of an array."""
+TEXT_LIMIT = 256 * 1024 * 1024
+"""So much text is kept in one walk."""
 TUPLE_LIMIT = 64
 
 
@@ -26,6 +30,7 @@ class Stack(Reader):
         self.memo: list[Any] = []  # by index, without gaps; what is of no interest is UNKNOWN
         self.sparse: dict[int, Any] = {}  # and what was put further on
         self.proto = 0
+        self.text = 0
 
     def _stray(self, code: int) -> None:
         raise Unreadable(f"it holds the byte {code:#04x} where an opcode should be")
@@ -80,15 +85,24 @@ class Stack(Reader):
             self.stack.append(UNKNOWN)
             return
         data = self.take(length)
+        if length > PLAIN_LIMIT and len(data.split(None, 1)) > 1:
+            self.stack.append(UNKNOWN)
+            return
+        self.text += length
+        if self.text > TEXT_LIMIT:
+            raise TooMuch("its pickles have more text than is looked into")
         try:
-            self.stack.append(
-                data.decode("utf-8", "surrogatepass") if code in op.TEXT_STRINGS else data.decode("ascii")
-            )
+            text = data.decode("utf-8", "surrogatepass") if code in op.TEXT_STRINGS else data.decode("ascii")
         except UnicodeDecodeError:
             self.stack.append(UNKNOWN)
+        else:
+            self.stack.append(text)
 
     def push_text_line(self, code: int) -> None:
         line = self.line()
+        if len(line) > NAME_LIMIT:
+            self.stack.append(UNKNOWN)
+            return
         try:
             if code == op.UNICODE_LINE:
                 self.stack.append(line.decode("raw-unicode-escape"))
