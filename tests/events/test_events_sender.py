@@ -98,7 +98,7 @@ def _drips_headers(line: socket.socket) -> None:
 
 
 def _continues(line: socket.socket) -> None:
-    while True:
+    for _ in range(500_000):
         line.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 

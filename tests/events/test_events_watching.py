@@ -165,7 +165,7 @@ def test_stop_ends_a_watch_that_waits_and_one_that_hands_out_rows(any_ws: Worksp
 def test_eight_writers_at_once_and_four_watchers_miss_nothing(any_ws: Workspace) -> None:
     """The proof that a cursor is enough: sequences become visible in their order."""
     writers, watchers, each = 8, 4, 25
-    started = threading.Barrier(writers + watchers)
+    started, stop = threading.Barrier(writers + watchers), Event()
 
     def write(number: int) -> int:
         own = Workspace(any_ws.url, actor=f"writer{number}")
@@ -182,7 +182,7 @@ def test_eight_writers_at_once_and_four_watchers_miss_nothing(any_ws: Workspace)
     def watch(_: int) -> list[int]:
         own = Workspace(any_ws.url)
         seen = []
-        watched = own.watch(after="start", poll=0.001)
+        watched = own.watch(after="start", poll=0.001, stop=stop)
         started.wait()
         for row in watched:
             seen.append(row.sequence)
@@ -192,12 +192,15 @@ def test_eight_writers_at_once_and_four_watchers_miss_nothing(any_ws: Workspace)
         return seen
 
     with ThreadPoolExecutor(writers + watchers) as pool:
-        watching = [pool.submit(watch, number) for number in range(watchers)]
-        total = sum(pool.map(write, range(writers)))
-        with any_ws.registry.begin() as tx:
-            tx.record("test.end", kind="yard", name="y", subject="s")
-        for seen in watching:
-            assert seen.result() == list(range(1, total + 2))
+        try:
+            watching = [pool.submit(watch, number) for number in range(watchers)]
+            total = sum(pool.map(write, range(writers)))
+            with any_ws.registry.begin() as tx:
+                tx.record("test.end", kind="yard", name="y", subject="s")
+            for seen in watching:
+                assert seen.result(60) == list(range(1, total + 2))
+        finally:
+            stop.set()
 
 
 def test_a_page_that_ends_between_two_rows_of_one_transaction_goes_on_with_the_second(any_ws: Workspace) -> None:

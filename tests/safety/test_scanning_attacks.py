@@ -61,9 +61,10 @@ def test_the_attacks_are_real(tmp_path):
 def test_no_beginning_of_an_attack_and_no_changed_byte_makes_the_scan_fall_over(case, tmp_path):
     name, data = ATTACKS[case]
     for end in range(0, len(data), max(1, len(data) // 12)):
-        scanned(tmp_path, data[:end], name)
+        assert "stumbled" not in scanned(tmp_path, data[:end], name).sentence
     for at in range(0, len(data), max(1, len(data) // 12)):
-        scanned(tmp_path, data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :], name)
+        changed = data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
+        assert "stumbled" not in scanned(tmp_path, changed, name).sentence
 
 
 def test_without_the_second_list_an_attack_is_still_never_safe(tmp_path, monkeypatch):
@@ -383,3 +384,12 @@ def test_text_without_end_is_not_kept(tmp_path, monkeypatch):
     assert scanned(tmp_path, b"\x80\x04](" + sentences + b"e.").verdict == "safe"
     lines = b"".join(b"c" + b"m" * 2000 + b"\nn\n0" for _ in range(10))
     assert scanned(tmp_path, lines + b"N.").verdict == "failed"
+
+
+def test_where_the_scan_itself_stumbles_the_version_is_kept_and_not_called_safe(ws, tmp_path, monkeypatch):
+    def stumble(*_: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("modelyard.safety.scanning.inspection.pickles.look", lambda *_, **__: stumble())
+    (tmp_path / "model.pkl").write_bytes(b"N.")
+    assert ws.register("fraud", tmp_path / "model.pkl").scan().verdict == "failed"

@@ -235,7 +235,8 @@ def test_any_plain_value_is_safe_in_any_protocol(tmp_path_factory, value, protoc
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from(["x.bin", "x.pkl", "x.zip", "x.npy", "x.h5", "x.keras", "x.tar.gz"]))
 def test_no_bytes_make_the_scan_fall_over(tmp_path_factory, data, name):
-    assert scanned(tmp_path_factory.mktemp("scan"), data, name).verdict in ("safe", "unknown", "failed", "dangerous")
+    report = scanned(tmp_path_factory.mktemp("scan"), data, name)
+    assert not any("stumbled" in finding.problem for finding in report.findings)
 
 
 def test_names_are_judged_by_the_whole_name():

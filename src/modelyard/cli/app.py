@@ -9,6 +9,7 @@ import typer
 from modelyard.cli import (
     aliases,
     approvals,
+    bundle,
     data,
     demo,
     deployment,
@@ -74,6 +75,7 @@ def build() -> typer.Typer:
         ledger,
         safety,
         transfer,
+        bundle,
         data,
         pipeline,
         deployment,

@@ -1,29 +1,19 @@
-"""``push``, ``pull``, ``mirror``, ``bundle``: versions from yard to yard."""
+"""``push``, ``pull``, ``mirror``: versions from yard to yard."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelyard.cli.output import AsJson, bytes_text, progress, say, show_facts, show_json, show_table
+from modelyard.cli.output import AsJson, bytes_text, progress, say, show_json
 from modelyard.cli.session import workspace
 
 if TYPE_CHECKING:
     from modelyard.store import Advance
     from modelyard.transfer import Choices, TransferReport
-    from modelyard.transfer.bundle.report import BundleReport
-
-bundle = typer.Typer(
-    name="bundle",
-    help="Versions in one file, with everything that is known of them, for where no network goes.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
 
 References = Annotated[
     list[str] | None,
@@ -51,17 +41,12 @@ Where = Annotated[
 StoreOption = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="Where a yard that is made keeps its bytes, as for init.")
 ]
-PublicKey = Annotated[
-    Path | None, typer.Option("--key", metavar="PEM", help="Only if the owner of this public key signed it.")
-]
-File = Annotated[Path, typer.Argument(metavar="FILE", help="The bundle.")]
 
 
 def add_to(app: typer.Typer) -> None:
     app.command("push")(push)
     app.command("pull")(pull)
     app.command("mirror")(mirror)
-    app.add_typer(bundle)
 
 
 def push(
@@ -84,8 +69,8 @@ def push(
     """
     from modelyard.transfer import push as push_versions
 
-    choices = _choices(aliases, policies, keep_mine, take_theirs)
-    with _Progress("push", as_json, dry_run) as watch:
+    choices = choices_of(aliases, policies, keep_mine, take_theirs)
+    with Watch("push", as_json, dry_run) as watch:
         report = push_versions(
             workspace(),
             where,
@@ -99,7 +84,7 @@ def push(
             show=watch.show,
             progress=watch.advance,
         )
-    _show_result(report, as_json)
+    show_result(report, as_json)
 
 
 def pull(
@@ -121,8 +106,8 @@ def pull(
     """
     from modelyard.transfer import pull as pull_versions
 
-    choices = _choices(aliases, policies, keep_mine, take_theirs)
-    with _Progress("pull", as_json, dry_run) as watch:
+    choices = choices_of(aliases, policies, keep_mine, take_theirs)
+    with Watch("pull", as_json, dry_run) as watch:
         report = pull_versions(
             workspace(create=not dry_run),
             where,
@@ -135,7 +120,7 @@ def pull(
             show=watch.show,
             progress=watch.advance,
         )
-    _show_result(report, as_json)
+    show_result(report, as_json)
 
 
 def mirror(
@@ -154,8 +139,8 @@ def mirror(
     """
     from modelyard.transfer import mirror as mirror_yard
 
-    choices = _choices(aliases, policies, keep_mine, take_theirs)
-    with _Progress("mirror", as_json, dry_run) as watch:
+    choices = choices_of(aliases, policies, keep_mine, take_theirs)
+    with Watch("mirror", as_json, dry_run) as watch:
         report = mirror_yard(
             workspace(),
             where,
@@ -165,135 +150,10 @@ def mirror(
             show=watch.show,
             progress=watch.advance,
         )
-    _show_result(report, as_json)
+    show_result(report, as_json)
 
 
-@bundle.command("create")
-def create(
-    references: References = None,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")] = Path(
-        "yard.myb"
-    ),
-    dataset: Data = None,
-    everything: All = False,
-    since: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Leave out what this earlier bundle had; may be repeated.")
-    ] = None,
-    have: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Leave out what the receiver's `bundle inventory` names; may be repeated."),
-    ] = None,
-    base: Annotated[
-        list[str] | None,
-        typer.Option(metavar="REFERENCE", help="Leave out what this version has; may be repeated."),
-    ] = None,
-    inputs: Inputs = True,
-    aliases: Aliases = True,
-    policies: Policies = False,
-    sign: Annotated[Path | None, typer.Option(metavar="PEM", help="Sign it with this private key.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over a bundle that is there.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Write versions into one file, with their history, provenance and data sets.
-
-    Example: modelyard bundle create fraud@production -o fraud.myb --sign key.pem
-    """
-    from modelyard.transfer import create_bundle
-
-    found = workspace()
-    with progress("bundle", None) as bar:
-        report = create_bundle(
-            found,
-            output,
-            references or (),
-            datasets=dataset or (),
-            everything=everything,
-            inputs=inputs,
-            choices=_choices(aliases, policies, False, False),
-            since=since or (),
-            have=have or (),
-            base=base or (),
-            key=sign,
-            password=os.environ.get("MODELYARD_KEY_PASSWORD"),
-            exist_ok=force,
-            progress=bar,
-        )
-    _show_bundle(report, as_json)
-
-
-@bundle.command("show")
-def show(file: File, as_json: AsJson = False) -> None:
-    """Show what a bundle says that is in it; its bytes are not read.
-
-    Example: modelyard bundle show fraud.myb
-    """
-    from modelyard.transfer import show_bundle
-
-    _show_bundle(show_bundle(file), as_json)
-
-
-@bundle.command("verify")
-def verify(file: File, key: PublicKey = None, as_json: AsJson = False) -> None:
-    """Read all of a bundle: every byte is held against its digest, every file decoded, every ledger row against its hash.
-
-    Example: modelyard bundle verify fraud.myb --key key.pub
-    """
-    from modelyard.transfer import verify_bundle
-
-    with progress("verify", lambda: file.stat().st_size if file.is_file() else None) as bar:
-        report = verify_bundle(file, key=key, progress=bar)
-    _show_bundle(report, as_json)
-
-
-@bundle.command("import")
-def import_(
-    file: File,
-    key: PublicKey = None,
-    aliases: Aliases = True,
-    policies: Policies = False,
-    keep_mine: KeepMine = False,
-    take_theirs: TakeTheirs = False,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-) -> None:
-    """Bring what is in a bundle into this yard. Doing it twice changes nothing.
-
-    Example: modelyard bundle import fraud.myb --key key.pub
-    """
-    from modelyard.transfer import import_bundle
-
-    choices = _choices(aliases, policies, keep_mine, take_theirs)
-    with _Progress("import", as_json, dry_run) as watch:
-        report = import_bundle(
-            workspace(create=not dry_run),
-            file,
-            key=key,
-            choices=choices,
-            dry_run=dry_run,
-            show=watch.show,
-            progress=watch.advance,
-        )
-    _show_result(report, as_json)
-
-
-@bundle.command("inventory")
-def inventory(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")] = Path(
-        "have.txt"
-    ),
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
-) -> None:
-    """Write down which versions this yard has, for whoever makes a bundle for it: bundle create --have FILE.
-
-    Example: modelyard bundle inventory -o have.txt
-    """
-    from modelyard.transfer import write_inventory
-
-    count = write_inventory(workspace(), output, exist_ok=force)
-    say(f"{output}: {_count(count, 'version')}")
-
-
-class _Progress:
+class Watch:
     """Shows the plan before it is carried out, and then a bar over the bytes of the new versions."""
 
     def __init__(self, verb: str, as_json: bool, dry_run: bool) -> None:
@@ -301,7 +161,7 @@ class _Progress:
         self._stack = ExitStack()
         self._bar: Callable[[Advance], None] | None = None
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> Watch:
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -318,7 +178,8 @@ class _Progress:
             self._bar(step)
 
 
-def _choices(aliases: bool, policies: bool, keep_mine: bool, take_theirs: bool) -> Choices:
+def choices_of(aliases: bool, policies: bool, keep_mine: bool, take_theirs: bool) -> Choices:
+    """What the options say."""
     from modelyard.transfer import Choices as ChoicesClass
 
     if keep_mine and take_theirs:
@@ -336,27 +197,28 @@ def _show_plan(report: TransferReport) -> None:
         for change in each.changes:
             say(f"change: {change}")
     if report.rows:
-        say(f"history: {_count(report.rows, 'ledger row')}")
+        say(f"history: {count_text(report.rows, 'ledger row')}")
     for conflict in report.conflicts:
         say(f"conflict: {conflict}")
 
 
-def _show_result(report: TransferReport, as_json: bool) -> None:
+def show_result(report: TransferReport, as_json: bool) -> None:
+    """What a transfer did, or would do; leaves with 1 where a dry run found conflicts."""
     if as_json:
         show_json(report.to_json())
     elif report.dry_run:
         if report.conflicts:
-            say(f"nothing was changed; {_count(len(report.conflicts), 'conflict')} would stop it")
+            say(f"nothing was changed; {count_text(len(report.conflicts), 'conflict')} would stop it")
         elif report.nothing:
             say(f"{report.target} has all of it already")
         else:
-            stored = f"{bytes_text(report.stored)} in {_count(report.chunks, 'chunk')}"
+            stored = f"{bytes_text(report.stored)} in {count_text(report.chunks, 'chunk')}"
             say(f"nothing was changed; {stored} would travel for {bytes_text(report.raw)} of files")
     elif report.nothing:
         say(f"{report.target} has all of it already")
     else:
         say(
-            f"{_count(report.versions, 'new version')}, {_count(report.rows, 'ledger row')}: {report.origin} to {report.target}"
+            f"{count_text(report.versions, 'new version')}, {count_text(report.rows, 'ledger row')}: {report.origin} to {report.target}"
         )
     if not as_json:
         for link in report.links:
@@ -365,46 +227,6 @@ def _show_result(report: TransferReport, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _show_bundle(report: BundleReport, as_json: bool) -> None:
-    if as_json:
-        show_json(report.to_json())
-        return
-    from modelyard.transfer.report import ranges
-
-    header = report.header
-    show_facts(
-        (
-            ("bundle", report.path),
-            ("id", f"sha256:{report.id}"),
-            ("from yard", header.yard),
-            ("ledger", f"row {header.sequence}, {header.hash}"),
-            ("size", f"{bytes_text(report.size)} for {bytes_text(header.bytes)} of files"),
-            ("signed by", ", ".join(report.signed_by) or "nobody"),
-            ("signature", report.checked and f"right: {report.checked}"),
-            ("continues", ", ".join(f"{each.name} (sha256:{each.id})" for each in header.since)),
-            ("needs", ", ".join(f"{each.told} ({_count(each.chunks, 'chunk')})" for each in header.needs)),
-            ("read", report.whole and _read_words(report)),
-        )
-    )
-    show_table(
-        ("kind", "name", "versions", "aliases"),
-        [
-            (
-                each.kind,
-                each.name,
-                ranges(each.numbers),
-                ", ".join(f"{alias} {number}" for alias, number in each.aliases.items() if number is not None),
-            )
-            for each in report.names
-        ],
-        empty="there are no versions in it",
-    )
-
-
-def _read_words(report: BundleReport) -> str:
-    borrowed = f"; {report.borrowed} of them stand on what its base has" if report.borrowed else ""
-    return f"whole: {_count(report.chunks, 'chunk')} in {bytes_text(report.stored)}{borrowed}"
-
-
-def _count(count: int, noun: str) -> str:
+def count_text(count: int, noun: str) -> str:
+    """``1 version``, ``2 versions``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -62,6 +62,8 @@ class Inspection:
             self._failed(place, error)
         except OSError as error:
             self._failed(place, Unreadable(f"it cannot be read: {error.strerror}"))
+        except Exception as error:  # noqa: BLE001 - a hostile file that makes the scan stumble is not safe, and no reason not to keep it
+            self._failed(place, Unreadable(f"the scan stumbled over it ({type(error).__name__})"))
 
     def _into(self, place: Place, source: Slice | Stream) -> None:
         """Looks into a stretch of bytes; where they cannot be read on, that is told. Raises TooMuch."""

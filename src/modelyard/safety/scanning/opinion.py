@@ -32,8 +32,7 @@ def version() -> str | None:
 
 def dangerous(names: Iterable[Global]) -> set[Global]:
     """Those of the names that it calls dangerous; what brings code along by value is not cried over. Nothing without the package."""
-    asked = [one for one in names if not holds_code(one.module, one.name) and (one.module, one.name) not in HOLDERS]
-    asked = [one for one in asked if len(one.module.encode()) <= NAME_LIMIT and len(one.name.encode()) <= NAME_LIMIT]
+    asked = [one for one in names if _askable(one)]
     if not asked or version() is None:
         return set()
     scanner = importlib.import_module("picklescan.scanner")
@@ -45,6 +44,12 @@ def dangerous(names: Iterable[Global]) -> set[Global]:
         logger.disabled = before
     bad = {(one.module, one.name) for one in found if one.safety is scanner.SafetyLevel.Dangerous}
     return {one for one in asked if (one.module, one.name) in bad and one.module != "unknown" and one.name != "unknown"}
+
+
+def _askable(one: Global) -> bool:
+    """What cannot be a name in its list is not asked, nor what it is known to be wrong about."""
+    whole = one.module + one.name
+    return whole.isprintable() and len(whole.encode()) <= NAME_LIMIT and not holds_code(one.module, one.name)
 
 
 def _imports(names: Iterable[Global]) -> bytes:
