@@ -76,23 +76,31 @@ class Reader:
             raise Unreadable("it breaks off")
 
     def line(self) -> bytes:
-        """The bytes before the next end of a line, which is passed over."""
+        """The bytes before the next end of a line, which is passed over.
+
+        Where there is none any more, Python's slower reader, which joblib uses, takes the last byte for it and goes on; so does this.
+        """
         end = self._data.find(b"\n", self._at)
         if end < 0:
-            held = self._data[self._at :]
-            while end < 0:
-                if len(held) > LINE_LIMIT:
-                    raise Unreadable("it holds a line that does not end")
-                more = self.source.read(BLOCK)
-                if not more:
-                    raise Unreadable("it breaks off")
-                end = more.find(b"\n")
-                end = end if end < 0 else end + len(held)
-                held += more
-            self._data, self._at = held, 0
+            self._gather_line()
+            end = self._data.find(b"\n")
+            end = len(self._data) - 1 if end < 0 else end
         line = self._data[self._at : end]
         self._at = end + 1
         return line
+
+    def _gather_line(self) -> None:
+        held = self._data[self._at :]
+        while True:
+            if len(held) > LINE_LIMIT:
+                raise Unreadable("it holds a line that does not end")
+            more = self.source.read(BLOCK)
+            held += more
+            if b"\n" in more or not more:
+                break
+        if not held:
+            raise Unreadable("it breaks off")
+        self._data, self._at = held, 0
 
 
 def unescaped(text: bytes) -> bytes:
