@@ -131,7 +131,11 @@ def _broken(ws: Workspace, made: Path) -> set[str]:
         model, tree = ws.model(f"fraud/{number}"), made / "trees" / f"v{number}"
         with ws.registry.read() as connection:
             reports = (
-                connection.execute(select(schema.reports.c.document).where(schema.reports.c.version_id == model.row.id))
+                connection.execute(
+                    select(schema.reports.c.document).where(
+                        schema.reports.c.version_id == model.row.id, schema.reports.c.document.is_not(None)
+                    )
+                )
                 .scalars()
                 .all()
             )

@@ -48,6 +48,8 @@ def dangerous(names: Iterable[Global]) -> set[Global]:
 
 def _askable(one: Global) -> bool:
     """What cannot be a name in its list is not asked, nor what it is known to be wrong about."""
+    if (one.module, one.name) in HOLDERS:
+        return False
     whole = one.module + one.name
     return whole.isprintable() and len(whole.encode()) <= NAME_LIMIT and not holds_code(one.module, one.name)
 
