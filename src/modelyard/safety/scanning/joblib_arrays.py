@@ -27,6 +27,8 @@ _OBJECTS = 0x01  # of a dtype's flags
 
 def pass_over(machine: Machine, wrapper: Made) -> None:
     """Moves the walk behind the array of the wrapper; an array of objects is a pickle of its own, which is walked. Raises Unreadable."""
+    if machine.in_frame():
+        machine.two_ways()  # joblib has fetched the frame, and would take the array from behind it
     if not isinstance(wrapper.state, Fields) or wrapper.state.lost:
         raise Unreadable(UNCLEAR)
     fields = wrapper.state.items

@@ -34,6 +34,7 @@ class Machine(Stack):
                 if at >= len(self._data):
                     walked, count = count, 0
                     self.budget.operate(walked)
+                    self._passed += len(self._data)
                     self._data, at = self.source.read(BLOCK), 0
                     if not self._data:
                         raise Unreadable("it breaks off")
@@ -52,6 +53,7 @@ class Machine(Stack):
         twin = Machine(source, self.budget, Walk(), depth=self.depth, raw_arrays=False)
         twin.stack, twin.marks, twin.proto = list(self.stack), list(self.marks), self.proto
         twin.memo, twin.sparse = list(self.memo), dict(self.sparse)
+        twin.begin_frame(self.in_frame())
         return twin
 
     def nested(self) -> None:
@@ -165,7 +167,8 @@ def _table() -> list[Any]:
         (op.LINES, Machine.push_line),
         ((op.UNICODE_LINE, op.STRING_LINE), Machine.push_text_line),
         ((op.EMPTY_LIST, op.EMPTY_DICT, op.EMPTY_SET), Machine.push_container),
-        (op.IGNORED, Machine.ignore),
+        ((op.FRAME,), Machine.begin),
+        ((op.READONLY_BUFFER,), Machine.ignore),
         (op.TUPLES, Machine.small_tuple),
         ((op.TUPLE,), Machine.tuple_to_mark),
         ((op.LIST, op.DICT, op.FROZENSET), Machine.container_to_mark),

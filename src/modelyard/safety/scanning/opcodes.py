@@ -23,7 +23,6 @@ STRINGS = {0x8C: 1, ord("X"): 4, 0x8D: 8, ord("U"): 1, ord("T"): 4}
 TEXT_STRINGS = {0x8C, ord("X"), 0x8D}
 LINES = {ord("F"), ord("L"), ord("I")}  # numbers as text
 
-IGNORED = {0x95: 8, 0x98: 0}  # a frame, a read-only buffer
 TUPLES = {ord(")"): 0, 0x85: 1, 0x86: 2, 0x87: 3}
 GET_MEMO = {ord("h"): 1, ord("j"): 4}
 PUT_MEMO = {ord("q"): 1, ord("r"): 4}
@@ -31,6 +30,7 @@ EXTENSIONS = {0x82: 1, 0x83: 2, 0x84: 4}
 
 NONE = ord("N")
 MARK, STOP, POP, POP_MARK, DUP, PROTO = b"(.012\x80"
+FRAME, READONLY_BUFFER = b"\x95\x98"
 PERSID, BINPERSID = b"PQ"
 GET_LINE, PUT_LINE, MEMOIZE = b"gp\x94"
 UNICODE_LINE, STRING_LINE = b"VS"

@@ -78,6 +78,8 @@ def look(source: Source, budget: Budget, *, certain: bool, raw_arrays: bool = Tr
 def _counts(walk: Walk, *, ended: bool) -> bool:
     if ended and (walk.imports or walk.pushed):
         return True
+    if "dangerous" in walk.odd.values():
+        return True
     return any(judge(one.module, one.name) != "safe" for one in walk.called)
 
 

@@ -1,13 +1,21 @@
-"""The bytes of a pickle, read forward in blocks: numbers, lines, and stretches that are passed over."""
+"""The bytes of a pickle, read forward in blocks: numbers, lines, and stretches that are passed over.
+
+A frame (protocol 4) only tells a reader how much to fetch at once, and no pickler lets an opcode's argument cross the end of one. Where one
+does, readers differ: the slower reader stops; the faster one forgets what was left of the frame and takes all of the argument from behind it
+when it reads a file, and takes it as it stands when it reads bytes. ``cnumpy\\nxx`` at the end of a frame and ``system\\n`` behind it name one
+thing to whoever ignores frames and another to ``pickle.load``. Such a pickle was written to be read in two ways, and is dangerous.
+"""
 
 from __future__ import annotations
 
 import re
+from typing import NoReturn
 
 from modelyard.safety.scanning.limits import Unreadable
 from modelyard.safety.scanning.source import BLOCK, Source
 
 LINE_LIMIT = 1024 * 1024
+TWO_WAYS = "is written so that Python's own readers read it in different ways"
 
 _ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|.)", re.DOTALL)
 _ESCAPES = {
@@ -31,6 +39,8 @@ class Reader:
     def __init__(self, source: Source) -> None:
         self.source = source
         self._data, self._at = b"", 0
+        self._passed = 0  # bytes before those in _data
+        self._frame = 0  # where the last frame ends, as a place among all bytes
 
     def unread(self) -> bytes:
         """What was read ahead of where the walk is."""
@@ -38,7 +48,26 @@ class Reader:
 
     def go_on_behind(self, other: Reader) -> None:
         """Begins where another reader of the same source has ended."""
-        self._data, self._at = other._data, other._at
+        self._data, self._at, self._passed = other._data, other._at, other._passed
+
+    def in_frame(self) -> int:
+        """How many bytes of a frame are left."""
+        return max(0, self._frame - self._passed - self._at)
+
+    def begin_frame(self, length: int) -> None:
+        """A frame begins here. Raises Unreadable, and has told of it, when it begins in another and reaches beyond that one's end."""
+        if self.in_frame():
+            self._reach(self._at + length)
+        else:
+            self._frame = self._passed + self._at + length
+
+    def two_ways(self) -> NoReturn:
+        """Stops where readers part. Whoever keeps what was seen tells of it first."""
+        raise Unreadable(TWO_WAYS)
+
+    def _reach(self, end: int) -> None:
+        if self._passed + self._at < self._frame < self._passed + end:
+            self.two_ways()
 
     def at_end(self) -> bool:
         """Whether there is nothing left."""
@@ -52,11 +81,13 @@ class Reader:
     def take(self, count: int) -> bytes:
         """The next bytes."""
         at, end = self._at, self._at + count
+        if self._frame:
+            self._reach(end)
         if end <= len(self._data):
             self._at = end
             return self._data[at:end]
         data = self._data[at:] + self.source.read(count - (len(self._data) - at))
-        self._data, self._at = b"", 0
+        self._data, self._at, self._passed = b"", 0, self._passed + end
         if len(data) < count:
             raise Unreadable("it breaks off")
         return data
@@ -68,10 +99,12 @@ class Reader:
     def skip(self, count: int) -> None:
         """Passes over bytes."""
         here = len(self._data) - self._at
+        if self._frame:
+            self._reach(self._at + count)
         if count <= here:
             self._at += count
             return
-        self._data, self._at = b"", 0
+        self._data, self._at, self._passed = b"", 0, self._passed + self._at + count
         if self.source.skip(count - here) < count - here:
             raise Unreadable("it breaks off")
 
@@ -85,6 +118,8 @@ class Reader:
             self._gather_line()
             end = self._data.find(b"\n")
             end = len(self._data) - 1 if end < 0 else end
+        if self._frame:
+            self._reach(end + 1)
         line = self._data[self._at : end]
         self._at = end + 1
         return line
@@ -100,7 +135,7 @@ class Reader:
                 break
         if not held:
             raise Unreadable("it breaks off")
-        self._data, self._at = held, 0
+        self._data, self._at, self._passed = held, 0, self._passed + self._at
 
 
 def unescaped(text: bytes) -> bytes:

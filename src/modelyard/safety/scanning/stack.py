@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from modelyard.safety.scanning import opcodes as op
 from modelyard.safety.scanning.limits import TooMuch, Unreadable
-from modelyard.safety.scanning.reader import Reader, unescaped
+from modelyard.safety.scanning.reader import TWO_WAYS, Reader, unescaped
 from modelyard.safety.scanning.source import Source
 from modelyard.safety.scanning.values import CAREFUL, KEPT, UNKNOWN, Fields, Global, Made, Walk
 
@@ -117,8 +117,15 @@ class Stack(Reader):
     def push_container(self, code: int) -> None:
         self.stack.append(Fields() if code == op.EMPTY_DICT else UNKNOWN)
 
-    def ignore(self, code: int) -> None:
-        self.skip(op.IGNORED[code])
+    def ignore(self, _: int) -> None:
+        pass
+
+    def begin(self, _: int) -> None:
+        self.begin_frame(self.number(8))
+
+    def two_ways(self) -> NoReturn:
+        self.seen.odd[TWO_WAYS] = "dangerous"
+        super().two_ways()
 
     def protocol(self, _: int) -> None:
         self.proto = self.number(1)
