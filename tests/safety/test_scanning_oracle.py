@@ -188,11 +188,13 @@ def framed(inside: bytes, behind: bytes) -> bytes:
 )
 @pytest.mark.parametrize("name", ["model.pkl", "weights.bin"])
 @pytest.mark.parametrize("mark", [True, False], ids=["marked", "unmarked"])
-def test_what_crosses_the_end_of_a_frame_is_dangerous(tmp_path, inside, behind, name, mark):
+def test_what_crosses_the_end_of_a_frame_is_dangerous_wherever_it_is_surely_a_pickle(
+    tmp_path, inside, behind, name, mark
+):
     data = framed(inside, behind)
     (tmp_path / name).write_bytes(data if mark else b"N0" + data[2:])
     report = scan_files({name: tmp_path / name})
-    assert report.verdict == "dangerous"
+    assert report.verdict == ("unknown" if name == "weights.bin" and not mark else "dangerous")
     assert TWO_WAYS in " ".join(one.problem for one in report.findings)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from modelyard.safety.scanning.imports import judge, why
 from modelyard.safety.scanning.limits import Budget, TooMuch, Unreadable
 from modelyard.safety.scanning.machine import Machine
+from modelyard.safety.scanning.reader import TWO_WAYS
 from modelyard.safety.scanning.report import Severity
 from modelyard.safety.scanning.source import Source
 from modelyard.safety.scanning.values import GETATTR, NDARRAY_WRAPPER, Global, Walk
@@ -59,6 +60,8 @@ def look(source: Source, budget: Budget, *, certain: bool, raw_arrays: bool = Tr
             raise
         except Unreadable as error:
             problem = str(error)
+        if TWO_WAYS in walk.odd and not certain and not marked:
+            walk.odd[TWO_WAYS] = "unknown"  # other bytes look like that too, though few do
         surely = count == 0 and (certain or (marked and left - budget.operations > BY_CHANCE))
         if problem is not None and surely:
             told.append(Seen("failed", f"cannot be read as a pickle: {problem}"))
@@ -78,7 +81,7 @@ def look(source: Source, budget: Budget, *, certain: bool, raw_arrays: bool = Tr
 def _counts(walk: Walk, *, ended: bool) -> bool:
     if ended and (walk.imports or walk.pushed):
         return True
-    if "dangerous" in walk.odd.values():
+    if TWO_WAYS in walk.odd:
         return True
     return any(judge(one.module, one.name) != "safe" for one in walk.called)
 
