@@ -20,7 +20,7 @@ from modelyard.store.upkeep.check import Examination, PackDamage, Wound, examina
 from modelyard.store.writing.leases import leases
 
 if TYPE_CHECKING:
-    from modelyard.client.workspace import Workspace
+    from modelyard.client.seat import Seat
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class CheckReport:
         }
 
 
-def check(workspace: Workspace, *, read: bool, progress: Progress | None = None) -> CheckReport:
+def check(workspace: Seat, *, read: bool, progress: Progress | None = None) -> CheckReport:
     """Looks at everything; reads every byte only when asked to."""
     store, now = workspace.store, workspace.clock.now()
     ledger_rows, problems = examine_records(workspace)
@@ -88,7 +88,7 @@ def check(workspace: Workspace, *, read: bool, progress: Progress | None = None)
     )
 
 
-def bytes_to_read(workspace: Workspace) -> int:
+def bytes_to_read(workspace: Seat) -> int:
     """How much ``check`` reads when it reads everything: all packs, and every distinct file of all versions."""
     sizes = kept(workspace, workspace.store.read).sizes.values()
     return sum(size or 0 for size in sizes) + sum(info.size for info in workspace.store.objects.list(PREFIX))

@@ -13,7 +13,7 @@ from modelyard.core.errors import Damaged
 from modelyard.store import Manifest
 
 if TYPE_CHECKING:
-    from modelyard.client.workspace import Workspace
+    from modelyard.client.seat import Seat
 
 MANIFEST, PROVENANCE, PROFILE, REPORT = "the manifest", "the provenance", "the reference profile", "a report"
 
@@ -47,12 +47,12 @@ class Kept:
         self.owners.setdefault(digest, []).append((owner, name))
 
 
-def versions(workspace: Workspace) -> tuple[Version, ...]:
+def versions(workspace: Seat) -> tuple[Version, ...]:
     """All versions of the yard, by kind, name and number."""
     return _valid(promises(workspace))
 
 
-def kept(workspace: Workspace, read: Read) -> Kept:
+def kept(workspace: Seat, read: Read) -> Kept:
     """Everything that the versions of the yard refer to, and those that the ledger says were registered; ``read`` reads the documents that say so."""
     found = Kept(versions(workspace))
     manifests: dict[Digest, Manifest | None] = {}

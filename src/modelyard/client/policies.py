@@ -24,7 +24,7 @@ from modelyard.registry.versions import VersionRow
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from modelyard.client.workspace import Workspace
+    from modelyard.client.seat import Seat
 
 Given = Policy | Mapping[str, Any]
 """A policy, or the document of one: ``{"approvals": 2, "approvers": ["lead-*"]}``."""
@@ -33,7 +33,7 @@ Given = Policy | Mapping[str, Any]
 class Policies:
     """The policies of a workspace: ``ws.policies``. A model of None stands for all models; where both have a policy, both must hold."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Seat) -> None:
         self._registry = workspace.registry
 
     def set(
@@ -145,7 +145,7 @@ class Policies:
 
 
 def decide(
-    workspace: Workspace,
+    workspace: Seat,
     reference: str | Reference,
     alias: str,
     word: Word,
@@ -160,13 +160,13 @@ def decide(
         return approvals.give(tx, version, AliasName(alias), word, reason=reason, expires=length)
 
 
-def withdraw(workspace: Workspace, reference: str | Reference, alias: str, *, reason: str = "") -> list[Decision]:
+def withdraw(workspace: Seat, reference: str | Reference, alias: str, *, reason: str = "") -> list[Decision]:
     """Takes back what the actor has said of a version for an alias. Raises DecisionNotFound."""
     with workspace.registry.begin(alone=False) as tx:
         return approvals.withdraw(tx, _locked(tx, reference), AliasName(alias), reason=reason)
 
 
-def decisions(workspace: Workspace, reference: str | Reference, alias: str | None = None) -> list[Decision]:
+def decisions(workspace: Seat, reference: str | Reference, alias: str | None = None) -> list[Decision]:
     """All that was said of a version, the oldest first."""
     registry = workspace.registry
     version = registry.version("model", Reference.parse(reference))

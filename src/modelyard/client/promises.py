@@ -11,7 +11,7 @@ from sqlalchemy import select
 from modelyard.registry import schema
 
 if TYPE_CHECKING:
-    from modelyard.client.workspace import Workspace
+    from modelyard.client.seat import Seat
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Promise:
     """Reports on the version: scans, signatures."""
 
 
-def promises(workspace: Workspace) -> list[Promise]:
+def promises(workspace: Seat) -> list[Promise]:
     """Of each version, models before data sets."""
     models, table, reports = schema.models.c, schema.versions.c, schema.reports.c
     columns = (table.id, models.kind, models.name, table.number, table.digest, table.provenance, table.size)
@@ -49,7 +49,7 @@ def promises(workspace: Workspace) -> list[Promise]:
     ]
 
 
-def promised_in_ledger(workspace: Workspace) -> list[Promise]:
+def promised_in_ledger(workspace: Seat) -> list[Promise]:
     """Of each version that the ledger says was registered and does not say was purged: a row that somebody removed from the table is no reason to lose bytes."""
     table = schema.ledger.c
     registered = select(table.kind, table.workspace, table.subject, table.after).where(

@@ -13,10 +13,10 @@ from modelyard.registry.migrations.upgrade import missing
 from modelyard.registry.policies import witness
 
 if TYPE_CHECKING:
-    from modelyard.client.workspace import Workspace
+    from modelyard.client.seat import Seat
 
 
-def examine_records(workspace: Workspace) -> tuple[int, list[str]]:
+def examine_records(workspace: Seat) -> tuple[int, list[str]]:
     """How many rows the ledger has, and what is wrong, in sentences."""
     problems: list[str] = []
     with workspace.registry.read() as connection:
@@ -41,7 +41,7 @@ def examine_records(workspace: Workspace) -> tuple[int, list[str]]:
     return count, [*problems, *broken, *_against_ledger(workspace)]
 
 
-def _told(workspace: Workspace) -> Iterator[Any]:
+def _told(workspace: Seat) -> Iterator[Any]:
     """The ledger rows that say where an alias points or what a version is, newest first, a few at a time."""
     told = schema.ledger.c
     actions = (*MOVES, REMOVAL, "version.register")
@@ -55,7 +55,7 @@ def _told(workspace: Workspace) -> Iterator[Any]:
         yield from connection.execute(query)
 
 
-def _against_ledger(workspace: Workspace) -> Iterator[str]:
+def _against_ledger(workspace: Seat) -> Iterator[str]:
     """Where the present rows do not say what the ledger says that they must: somebody changed them past the registry."""
     table, models = schema.versions.c, schema.models.c
     with workspace.registry.read() as connection:

@@ -23,7 +23,7 @@ from modelyard.store.upkeep.sources import Source
 from modelyard.store.writing import leases
 
 if TYPE_CHECKING:
-    from modelyard.client.workspace import Workspace
+    from modelyard.client.seat import Seat
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class RepairReport:
 
 
 def repair(
-    workspace: Workspace, places: Sequence[str] = (), *, dry_run: bool = False, progress: Progress | None = None
+    workspace: Seat, places: Sequence[str] = (), *, dry_run: bool = False, progress: Progress | None = None
 ) -> RepairReport:
     """Reads everything, and makes whole what is hurt; ``places`` are other yards, stores, folders and files to have the bytes from.
 
@@ -121,7 +121,7 @@ def repair(
     )
 
 
-def rebuild_index(workspace: Workspace, *, dry_run: bool = False) -> rebuilding.Rebuilding:
+def rebuild_index(workspace: Seat, *, dry_run: bool = False) -> rebuilding.Rebuilding:
     """Writes the index anew from the tables of the packs; what it then says, and what was new and gone."""
     planned = rebuilding.plan(workspace.store)
     if not dry_run:
@@ -129,7 +129,7 @@ def rebuild_index(workspace: Workspace, *, dry_run: bool = False) -> rebuilding.
     return planned
 
 
-def _is_sole(workspace: Workspace) -> bool:
+def _is_sole(workspace: Seat) -> bool:
     """Whether what no version of this yard needs is needed by nobody."""
     try:
         require_sole(workspace.store.objects, workspace.yard_id)
@@ -142,7 +142,7 @@ def _paths(files: Kept) -> dict[Any, tuple[str, ...]]:
     return {digest: tuple(dict.fromkeys(name for _, name in owners)) for digest, owners in files.owners.items()}
 
 
-def _sources(workspace: Workspace, place: str) -> list[Source]:
+def _sources(workspace: Seat, place: str) -> list[Source]:
     """What the user points at: a store by its URL, a yard, a store, a folder or a file."""
     if "://" in place and not place.startswith("file://"):
         return [_store(Store(place), place)]

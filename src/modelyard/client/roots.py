@@ -14,7 +14,7 @@ from modelyard.store import Manifest
 from modelyard.store.upkeep.reachability import Roots, read_all
 
 if TYPE_CHECKING:
-    from modelyard.client.workspace import Workspace
+    from modelyard.client.seat import Seat
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Identity:
     documents: tuple[Digest, ...] = ()
 
 
-def roots(workspace: Workspace, but: Collection[str] = ()) -> Roots:
+def roots(workspace: Seat, but: Collection[str] = ()) -> Roots:
     """Every stored file that any version refers to: those in the database, archived and deleted ones too, and those that the ledger says were registered.
 
     The versions called ``but`` are left out. Raises CollectionRefused where this cannot be known.
@@ -43,12 +43,12 @@ def roots(workspace: Workspace, but: Collection[str] = ()) -> Roots:
     return Roots(files=frozenset().union(*(each.files for each in found.values())))
 
 
-def versions(workspace: Workspace) -> list[tuple[str, int, Identity]]:
+def versions(workspace: Seat) -> list[tuple[str, int, Identity]]:
     """Each version of the yard with what a person calls it and its bytes, models before data sets. Raises CollectionRefused for a row that names no digest."""
     return [(promise.told, promise.size, _identity(promise)) for promise in promises(workspace)]
 
 
-def roots_of(workspace: Workspace, identities: Iterable[Identity], problems: list[str]) -> Mapping[Identity, Roots]:
+def roots_of(workspace: Seat, identities: Iterable[Identity], problems: list[str]) -> Mapping[Identity, Roots]:
     """The stored files of each version: its manifest, the files in it, the reference profile, the provenance and its attachments, and reports. What cannot be
     read is added to ``problems``, and what it names is then left out."""
     listed = set(identities)

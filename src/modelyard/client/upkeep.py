@@ -21,7 +21,7 @@ from modelyard.store.upkeep.removal import Outcome, carry_out
 from modelyard.store.upkeep.survey import Plan, Survey, survey
 
 if TYPE_CHECKING:
-    from modelyard.client.workspace import Workspace
+    from modelyard.client.seat import Seat
 
 Show = Callable[[Plan], None]
 """Called with the plan before anything is done."""
@@ -41,13 +41,13 @@ class Upkeep:
         return {"plan": self.plan.to_json(), "outcome": outcome, "purged": list(self.purged)}
 
 
-def gc(workspace: Workspace, *, dry_run: bool, wait: float, show: Show | None, deleted_days: float) -> Upkeep:
-    """See :meth:`modelyard.client.workspace.Workspace.gc`."""
+def gc(workspace: Seat, *, dry_run: bool, wait: float, show: Show | None, deleted_days: float) -> Upkeep:
+    """See :meth:`modelyard.client.maintenance.Maintenance.gc`."""
     return _upkeep(workspace, plan_collection, dry_run, wait, show, None, deleted_days)
 
 
 def compact(
-    workspace: Workspace,
+    workspace: Seat,
     *,
     dry_run: bool,
     wait: float,
@@ -55,11 +55,11 @@ def compact(
     progress: Progress | None,
     deleted_days: float,
 ) -> Upkeep:
-    """See :meth:`modelyard.client.workspace.Workspace.compact`."""
+    """See :meth:`modelyard.client.maintenance.Maintenance.compact`."""
     return _upkeep(workspace, plan_compaction, dry_run, wait, show, progress, deleted_days)
 
 
-def stats(workspace: Workspace, name: str | None) -> Accounts:
+def stats(workspace: Seat, name: str | None) -> Accounts:
     """What all versions cost. With ``name``, raises ModelNotFound for one that the yard does not have."""
     if name is not None and ModelName(name) not in workspace.registry.names("dataset"):
         workspace.registry.require("model", ModelName(name))
@@ -79,7 +79,7 @@ def accounts_of(found: Accounts, name: str | None) -> tuple[Account, ...]:
 
 
 def _upkeep(
-    workspace: Workspace,
+    workspace: Seat,
     decide: Callable[[Survey], Plan],
     dry_run: bool,
     wait: float,
@@ -99,7 +99,7 @@ def _upkeep(
     return Upkeep(plan, carry_out(store, plan, lambda: roots(workspace), wait=wait, progress=progress), purged)
 
 
-def _purge(workspace: Workspace, deleted_days: float, dry_run: bool) -> tuple[str, ...]:
+def _purge(workspace: Seat, deleted_days: float, dry_run: bool) -> tuple[str, ...]:
     """Gives up the bytes of the versions that were deleted so many days ago; which, as ``model fraud/3``."""
     if not (math.isfinite(deleted_days) and 0 <= deleted_days < 36500):
         raise InvalidInput(message=f"deleted versions are kept for a number of days, and {deleted_days} is none")

@@ -4,40 +4,35 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelyard.client import registration, repair, yard
+from modelyard.client import registration, yard
+from modelyard.client.aliases import Aliases
 from modelyard.client.cache import Cache
-from modelyard.client.check import CheckReport, check
 from modelyard.client.dataset import Dataset
 from modelyard.client.entry import Entry
 from modelyard.client.events import Events
 from modelyard.client.history import History
 from modelyard.client.lifecycle import Lifecycle
+from modelyard.client.maintenance import Maintenance
 from modelyard.client.model import Model
 from modelyard.client.searches import Searches
 from modelyard.client.seat import When
 from modelyard.core.clock import Clock, SystemClock
-from modelyard.core.errors import InvalidReference
-from modelyard.core.names import AliasName, Kind, ModelName
-from modelyard.core.references import Alias, Reference
+from modelyard.core.names import Kind, ModelName
+from modelyard.core.references import Reference
 from modelyard.core.tags import Tags, tags_to_match
-from modelyard.registry import AliasMove, Registry, lifecycle
+from modelyard.registry import Registry
 from modelyard.store import Progress
-from modelyard.store.upkeep.rebuilding import Rebuilding
 
 if TYPE_CHECKING:
     from modelyard.client.difference import Difference
-    from modelyard.client.policies import Policies
-    from modelyard.client.upkeep import Show, Upkeep
     from modelyard.profiles.signature import Signature
-    from modelyard.registry.policies.decisions import Decision
-    from modelyard.store.upkeep.accounts import Accounts
 
 
-class Workspace(Lifecycle, History, Searches, Events):
+class Workspace(Aliases, Lifecycle, History, Searches, Events, Maintenance):
     """The models and data sets of one yard.
 
     ``Workspace()`` finds the yard: ``MODELYARD_URL``, else the nearest ``.modelyard/`` upward, else ``~/.modelyard``. ``Workspace(path)``
@@ -218,154 +213,6 @@ class Workspace(Lifecycle, History, Searches, Events):
             kind = b.kind
         return difference(found(self, a, kind), found(self, b, kind), tensors=tensors, text=text, progress=progress)
 
-    # --- aliases ---
-
-    def promote(
-        self,
-        reference: str | Reference,
-        *,
-        to: str,
-        reason: str = "",
-        expected: int | str | None = None,
-        evidence: Mapping[str, Any] | None = None,
-        break_glass: str | None = None,
-    ) -> AliasMove:
-        """Moves the alias ``to`` to a version, through its policies.
-
-        ``expected`` is the version that the alias must be at now: a number, a reference, or 0 for "nowhere yet". ``break_glass`` says why it must
-        move although something does not hold: for those whom its policies list, and kept as an action of its own. Raises PolicyRefused with all that
-        does not hold (GateRefused when it is a gate), BreakGlassRefused, AliasMoved, and what :meth:`model` raises.
-        """
-        return self.registry.move_alias(
-            "model",
-            Reference.parse(reference),
-            AliasName(to),
-            expected=self._expected(expected),
-            reason=reason,
-            evidence=evidence,
-            break_glass=break_glass,
-        )
-
-    def rollback(
-        self,
-        reference: str | Reference,
-        *,
-        to: int | None = None,
-        reason: str = "",
-        expected: int | str | None = None,
-        evidence: Mapping[str, Any] | None = None,
-    ) -> AliasMove:
-        """Moves an alias (``"fraud@production"``) back to the version before, or to number ``to``. Gates and approvals do not hold it up when it was
-        there before. Raises NoEarlierVersion, AliasMoved, PolicyRefused for one who may not move it, or gives no reason where one is required."""
-        name, alias = _alias(reference)
-        expects = self._expected(expected)
-        return self.registry.roll_back_alias(
-            "model", name, alias, to=to, expected=expects, reason=reason, evidence=evidence
-        )
-
-    def set_gates(self, name: str, alias: str, expressions: Iterable[str]) -> None:
-        """Replaces the conditions that a version must meet before ``alias`` may move to it. Raises InvalidGate."""
-        listed = [expressions] if isinstance(expressions, str) else list(expressions)
-        self.registry.set_gates("model", ModelName(name), AliasName(alias), listed)
-
-    def gates(self, name: str, alias: str) -> list[str]:
-        """The conditions of an alias."""
-        return self.registry.gates("model", ModelName(name), AliasName(alias))
-
-    @property
-    def policies(self) -> Policies:
-        """The policies of aliases: setting them, explaining what they say, trying them out on the past."""
-        from modelyard.client.policies import Policies
-
-        return Policies(self)
-
-    def approve(
-        self, reference: str | Reference, *, for_alias: str, reason: str = "", expires: str | None = None
-    ) -> Decision:
-        """Keeps that you approve the bytes of a version for an alias; it counts until it ``expires`` (``"30d"``).
-
-        Raises DecisionRefused for an approval that could not count, InvalidDuration, and what :meth:`model` raises.
-        """
-        from modelyard.client.policies import decide
-
-        return decide(self, reference, for_alias, "approve", reason=reason, expires=expires)
-
-    def reject(self, reference: str | Reference, *, for_alias: str, reason: str = "") -> Decision:
-        """Keeps that you reject a version for an alias: it takes back your approval, and where approvals are asked for it holds the version up until
-        you withdraw it or approve. Raises DecisionRefused, and what :meth:`model` raises."""
-        from modelyard.client.policies import decide
-
-        return decide(self, reference, for_alias, "reject", reason=reason)
-
-    def withdraw(self, reference: str | Reference, *, for_alias: str, reason: str = "") -> list[Decision]:
-        """Takes back what you have said of a version for an alias. Raises DecisionNotFound when that is nothing."""
-        from modelyard.client.policies import withdraw
-
-        return withdraw(self, reference, for_alias, reason=reason)
-
-    def approvals(self, reference: str | Reference, *, for_alias: str | None = None) -> list[Decision]:
-        """All approvals and rejections of a version, the oldest first, those that no longer count too."""
-        from modelyard.client.policies import decisions
-
-        return decisions(self, reference, for_alias)
-
-    # --- upkeep ---
-
-    def check(self, *, read: bool = False, progress: Progress | None = None) -> CheckReport:
-        """What is wrong with the yard; with ``read`` every stored byte is read and verified."""
-        return check(self, read=read, progress=progress)
-
-    def rebuild_index(self, *, dry_run: bool = False) -> Rebuilding:
-        """Writes the index of the store anew from the packs; what was new and gone."""
-        return repair.rebuild_index(self, dry_run=dry_run)
-
-    def repair(
-        self, *places: str | Path, dry_run: bool = False, progress: Progress | None = None
-    ) -> repair.RepairReport:
-        """Makes whole what is hurt, from other copies, the cache, and ``places``: other yards, stores by URL, folders or files that have the bytes.
-
-        Raises PathMissing, NothingToRepairFrom, YardUnwritable, StoreUnreachable.
-        """
-        return repair.repair(self, [str(place) for place in places], dry_run=dry_run, progress=progress)
-
-    def gc(
-        self,
-        *,
-        dry_run: bool = False,
-        wait: float = 0.0,
-        show: Show | None = None,
-        deleted_days: float = lifecycle.RESTORE_DAYS,
-    ) -> Upkeep:
-        """Removes what no version needs: packs of registrations that were cut off, half-written files, and what versions alone needed that were
-        deleted more than ``deleted_days`` ago, which then cannot be restored. Safe while others register.
-
-        Waits up to ``wait`` seconds for registrations that began before; without, the packs that they may count on go in a later run. ``show``
-        is called with the plan before it is carried out. Raises CollectionRefused, StoreShared, YardUnwritable, StoreUnreachable.
-        """
-        from modelyard.client import upkeep
-
-        return upkeep.gc(self, dry_run=dry_run, wait=wait, show=show, deleted_days=deleted_days)
-
-    def compact(
-        self,
-        *,
-        dry_run: bool = False,
-        wait: float = 0.0,
-        show: Show | None = None,
-        progress: Progress | None = None,
-        deleted_days: float = lifecycle.RESTORE_DAYS,
-    ) -> Upkeep:
-        """Writes packs anew of which little is needed, and many small ones as few large ones; otherwise as :meth:`gc`, which is part of it."""
-        from modelyard.client import upkeep
-
-        return upkeep.compact(self, dry_run=dry_run, wait=wait, show=show, progress=progress, deleted_days=deleted_days)
-
-    def stats(self, name: str | None = None) -> Accounts:
-        """What each version of the yard costs, and the store as a whole. Raises ModelNotFound for a ``name`` that is not there."""
-        from modelyard.client import upkeep
-
-        return upkeep.stats(self, name)
-
     # --- inside ---
 
     def _find(self, kind: Kind, reference: str | Reference, tags: Tags | None, at: When | None) -> Any:
@@ -386,10 +233,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a user number without a name, as containers have
         return f"uid-{os.getuid()}"
-
-
-def _alias(reference: str | Reference) -> tuple[ModelName, AliasName]:
-    parsed = Reference.parse(reference)
-    if not isinstance(parsed.selector, Alias):
-        raise InvalidReference(reference=str(reference), problem="a rollback moves an alias")
-    return parsed.name, parsed.selector.value
