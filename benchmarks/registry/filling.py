@@ -113,9 +113,10 @@ def _version(rows: dict[str, Rows], chain: Chain, index: int, name: str, number:
     }
     rows["versions"].append(_tuple(schema.versions, facts))
     for key, value in tags.items():
-        rows["tags"].append(_tuple(schema.tags, {"version_id": row_id, "model_id": owner, **versions.pair(key, value)}))
-    for place, (key, value) in enumerate(metrics.items(), 1):
-        measured = {"id": 2 * index + place, "version_id": row_id, "model_id": owner, "key": key, "value": value}
+        place = {"version_id": row_id, "model_id": owner, "number": number}
+        rows["tags"].append(_tuple(schema.tags, place | versions.pair(key, value)))
+    for nth, (key, value) in enumerate(metrics.items(), 1):
+        measured = {"id": 2 * index + nth, "version_id": row_id, "model_id": owner, "key": key, "value": value}
         rows["metrics"].append(_tuple(schema.metrics, measured | {"time": when, "current": 1}))
     after = {"version": number, "digest": made, "provenance": provenance, "label": label}
     after |= {"tags": tags, "properties": {}, "metrics": metrics}

@@ -11,21 +11,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, TextClause, delete, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from modelyard.core.clock import from_micros, to_micros
 from modelyard.events import reading
 from modelyard.events.filters import wanted
 from modelyard.events.webhook import DELIVERED, FAILED, HELD, OPEN, PENDING, Delivery
 from modelyard.registry import Transaction
-from modelyard.registry.schema import deliveries, ledger, webhooks
+from modelyard.registry.schema import WAITING, deliveries, ledger, webhooks
 
 PAGE = 500
 KEPT_SECONDS = 30 * 24 * 3600
 """So long the yard remembers what was delivered."""
 _NEEDED = (ledger.c.sequence, ledger.c.kind, ledger.c.subject)
 _table = deliveries.c
-_WAITING: TextClause = text("state IN ('pending', 'held')")  # as the index of lines has it, word for word
 
 
 @dataclass(frozen=True)
@@ -183,7 +182,7 @@ def _close(tx: Transaction, webhook_id: str, delivery: Delivery, values: dict[st
     change = update(deliveries).where(*_this(webhook_id, delivery), _table.state.in_(OPEN)).values(**values)
     if tx.execute(change).rowcount == 0:
         return
-    line = (_table.webhook_id == webhook_id, _table.subject == delivery.subject, _WAITING)
+    line = (_table.webhook_id == webhook_id, _table.subject == delivery.subject, WAITING)
     first = tx.execute(select(_table.sequence, _table.state).where(*line).order_by(_table.sequence).limit(1)).first()
     if first is not None and first.state == HELD:  # otherwise a replay put another before it while it was under way
         chosen = (_table.webhook_id == webhook_id, _table.sequence == first.sequence)

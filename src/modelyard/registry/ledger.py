@@ -32,11 +32,20 @@ _plain_ledger = table("ledger", *(column(each.name) for each in ledger.columns))
 
 _LOCK_HEAD = Prepared(select(heads.c.sequence, heads.c.hash, heads.c.time).where(heads.c.id == 1).with_for_update())
 _INSERT = Prepared(insert(_plain_ledger), [column.name for column in ledger.columns])
-_SET_HEAD = Prepared(
+_MOVE_HEAD = (
     update(heads)
     .where(heads.c.id == 1)
     .values(sequence=bindparam("new_sequence"), hash=bindparam("new_hash"), time=bindparam("new_time"))
 )
+_SET_HEAD = Prepared(_MOVE_HEAD)
+_INSERT_AND_SET_HEAD = Prepared(  # while the head is held all others wait, so that each message less counts
+    insert(_plain_ledger).add_cte(_MOVE_HEAD.cte("moved")),
+    [column.name for column in ledger.columns],
+)
+
+
+Written = Mapping[str, Any]
+"""The columns of a row, its documents as text; :func:`read` makes a LedgerRow of it."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ class LedgerRow:
         return found
 
 
-def append(connection: Connection, time: int, changes: Sequence[Mapping[str, Any]]) -> list[LedgerRow]:
+def append(connection: Connection, time: int, changes: Sequence[Mapping[str, Any]]) -> list[Written]:
     """Adds rows at the head, which it locks until the transaction ends: sequences have no gaps, no twins, and become visible in their order.
 
     A change has the columns of a row from ``actor`` to ``evidence``; one of another yard has ``origin`` too (``yard``, ``sequence``, ``time``,
@@ -82,23 +91,30 @@ def append(connection: Connection, time: int, changes: Sequence[Mapping[str, Any
     sequence, previous, last = _LOCK_HEAD.first(connection, {})
     # A clock that was set back must not make history run backwards: questions "as of" a time rely on it.
     time = max(time, last)
-    made, stored = [], []
+    stored: list[Written] = []
     for change in changes:
         sequence += 1
-        row = {**change, "sequence": sequence, "time": time, "previous": previous}
-        texts = {name: _text(row.get(name)) for name in _DOCUMENTS}
+        texts = {name: _text(change.get(name)) for name in _DOCUMENTS}
         origin = change.get("origin")
-        row |= {
+        row: dict[str, Any] = {
+            **change,
+            **texts,
+            "sequence": sequence,
+            "time": time,
+            "previous": previous,
             "origin_yard": origin["yard"] if origin else None,
             "origin_sequence": origin["sequence"] if origin else None,
             "happened": origin["time"] if origin else time,
         }
-        previous = row["hash"] = _hash({**row, **texts})
-        stored.append({**row, **texts})
-        made.append(_read({**row, **{name: _plain(texts[name]) for name in _DOCUMENTS}}))
-    _INSERT.each(connection, stored)
-    _SET_HEAD.run(connection, {"new_sequence": sequence, "new_hash": previous, "new_time": time})
-    return made
+        previous = row["hash"] = _hash(row)
+        stored.append(row)
+    head = {"new_sequence": sequence, "new_hash": previous, "new_time": time}
+    if len(stored) == 1 and connection.dialect.name == "postgresql":
+        _INSERT_AND_SET_HEAD.run(connection, {**stored[0], **head})
+    else:
+        _INSERT.each(connection, stored)
+        _SET_HEAD.run(connection, head)
+    return stored
 
 
 def rows(
@@ -114,6 +130,11 @@ def rows(
     order = [column.desc() for column in columns] if newest_first else columns
     query = select(ledger).where(*conditions).order_by(*order).limit(limit)
     return [to_row(found) for found in connection.execute(query)]
+
+
+def read(written: Written) -> LedgerRow:
+    """A row that was just written, as it will be found."""
+    return _read({**written, **{name: _plain(written[name]) for name in _DOCUMENTS}})
 
 
 def to_row(found: Row[Any]) -> LedgerRow:

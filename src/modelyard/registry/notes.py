@@ -58,7 +58,7 @@ def set_tags(tx: Transaction, version: VersionRow, wanted: Mapping[str, str], re
             place = (tags.c.version_id == version.id, tags.c.key == key)
             tx.execute(update(tags).where(*place).values(**pair(key, value)))
     if new:
-        owner = {"version_id": version.id, "model_id": version.model_id}
+        owner = {"version_id": version.id, "model_id": version.model_id, "number": version.number}
         tx.connection.execute(insert(tags), [{**owner, **pair(key, changed[key])} for key in new])
     if changed:
         _record(tx, "tags.set", version, {key: before.get(key) for key in changed}, changed, reason)

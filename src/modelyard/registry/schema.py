@@ -62,6 +62,8 @@ class Document(TypeDecorator[Any]):
 
 
 _Json = Document()
+_FOREIGN = text("origin_yard IS NOT NULL")
+WAITING = text("state IN ('pending', 'held')")  # word for word as a query has it, or no index is used
 
 models = Table(
     "models",
@@ -88,6 +90,7 @@ model_tags = Table(
     Column("value", _text(), nullable=False),
     Column("head", _text(HEAD_LENGTH), nullable=False),  # the first characters of the value
     Index("model_tags_value", "key", "head", "model_id"),
+    sqlite_with_rowid=False,
 )
 
 versions = Table(
@@ -125,9 +128,11 @@ tags = Table(
     Column("value", _text(), nullable=False),
     Column("head", _text(HEAD_LENGTH), nullable=False),  # the first characters of the value
     Column("model_id", ForeignKey("models.id"), nullable=False),
+    Column("number", Integer, nullable=False),  # of the version, so that its model's versions with a tag come in their order
     Index("tags_value", "key", "head", "version_id"),
-    Index("tags_of_model", "model_id", "key", "head", "version_id"),
-)
+    Index("tags_of_model", "model_id", "key", "head", "number", "version_id"),
+    sqlite_with_rowid=False,
+)  # fmt: skip
 
 properties = Table(
     "properties",
@@ -137,6 +142,7 @@ properties = Table(
     Column("value", _text(), nullable=False),
     Column("head", _text(HEAD_LENGTH), nullable=False),
     Index("properties_value", "key", "head", "version_id"),
+    sqlite_with_rowid=False,
 )
 
 metrics = Table(
@@ -226,7 +232,7 @@ ledger = Table(
     Column("actor", _text(255), nullable=False),
     Column("action", _text(64), nullable=False),  # version.register, alias.move, rollout.step …
     Column("workspace", _text(255), nullable=False),
-    Column("kind", _text(16), nullable=False),  # model | dataset | deployment | yard
+    Column("kind", _text(16), nullable=False),  # model | dataset | deployment | webhook | yard
     Column("name", _text(255), nullable=False),
     Column("subject", _text(400), nullable=False),  # fraud/3, fraud@production, …
     Column("before", _Json),
@@ -246,8 +252,8 @@ ledger = Table(
     Index("ledger_name", "workspace", "kind", "name", "sequence"),
     Index("ledger_time", "time"),
     Index("ledger_action", "action", "sequence"),
-    Index("ledger_origin", "origin_yard", "origin_sequence", unique=True),
-)
+    Index("ledger_origin", "origin_yard", "origin_sequence", unique=True, sqlite_where=_FOREIGN, postgresql_where=_FOREIGN),
+)  # fmt: skip
 
 heads = Table(  # the last row of the ledger: what a writer locks, and what tells that the last rows were removed
     "heads",
@@ -291,14 +297,15 @@ deliveries = Table(
     Column("webhook_id", ForeignKey("webhooks.id"), primary_key=True),
     Column("sequence", BigInteger, primary_key=True),
     Column("subject", _text(700), nullable=False),  # kind and subject: what is delivered in order
-    Column("state", _text(16), nullable=False),  # pending | delivered | failed
+    Column("state", _text(16), nullable=False),  # held (another of its subject is before it) | pending | delivered | failed
     Column("attempts", Integer, nullable=False),
     Column("next_time", BigInteger, nullable=False),
     Column("status", Integer),  # of the last answer
     Column("problem", _text(), nullable=False, server_default=""),
     Column("delivered_time", BigInteger),
     Index("deliveries_due", "webhook_id", "state", "next_time"),
-)
+    Index("deliveries_line", "webhook_id", "subject", "sequence", sqlite_where=WAITING, postgresql_where=WAITING),
+)  # fmt: skip
 
 deployments = Table(
     "deployments",

@@ -18,9 +18,13 @@ from modelyard.registry.ledger import LedgerRow
 
 @dataclass
 class Recorded:
-    """A ledger row that is to be written when the transaction ends; ``row`` is there from then on."""
+    """A ledger row that is to be written when the transaction ends; ``row`` is to be asked for after that."""
 
-    row: LedgerRow | None = None
+    written: ledger.Written | None = None
+
+    @property
+    def row(self) -> LedgerRow | None:
+        return None if self.written is None else ledger.read(self.written)
 
 
 @dataclass
@@ -81,5 +85,5 @@ class Transaction:
         """Writes the rows that were noted. Raises InvalidInput for what is not JSON."""
         written = ledger.append(self.connection, to_micros(self.now()), self._changes)
         for recorded, row in zip(self._recorded, written, strict=True):
-            recorded.row = row
+            recorded.written = row
         self._changes, self._recorded = [], []

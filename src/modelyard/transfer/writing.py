@@ -102,7 +102,8 @@ class Writing:
             ids = {row.number: row.id for row in self.tx.execute(query)}
             made = [(ids[each.number], each) for each in batch]
             both = [({"version_id": row, "model_id": owner}, each) for row, each in made]
-            self._insert(schema.tags, [{**of, **pair(k, v)} for of, each in both for k, v in each.tags.items()])
+            tags = [{**of, "number": each.number, **pair(k, v)} for of, each in both for k, v in each.tags.items()]
+            self._insert(schema.tags, tags)
             self._insert(
                 schema.properties,
                 [{"version_id": row, **pair(k, v)} for row, each in made for k, v in each.properties.items()],
@@ -124,7 +125,7 @@ class Writing:
             columns["label_order"] = _order(columns["label"])
         if columns:
             self.tx.execute(update(table).where(table.c.id == row).values(**columns))
-        self._replace(schema.tags, {"version_id": row, "model_id": owner}, change.tags)
+        self._replace(schema.tags, {"version_id": row, "model_id": owner, "number": change.number}, change.tags)
         self._insert(schema.properties, [{"version_id": row, **pair(k, v)} for k, v in change.properties.items()])
         self._add_metrics({"version_id": row, "model_id": owner}, change.metrics)
         self._reports((row, report) for report in change.reports)

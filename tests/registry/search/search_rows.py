@@ -147,7 +147,9 @@ def store(connection: Connection, yard: Sequence[Version], workspace: str = "def
         ids.append(row.inserted_primary_key[0])
         here = {"version_id": ids[-1], "model_id": owner}
         for key, value in version.tags.items():
-            connection.execute(insert(schema.tags).values(**here, key=key, value=value, head=value[:120]))
+            connection.execute(
+                insert(schema.tags).values(**here, number=number, key=key, value=value, head=value[:120])
+            )
         for key, value in version.properties.items():
             connection.execute(
                 insert(schema.properties).values(version_id=ids[-1], key=key, value=value, head=value[:120])

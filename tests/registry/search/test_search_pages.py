@@ -64,9 +64,9 @@ def test_of_one_model_the_order_is_that_of_the_numbers_also_where_they_came_othe
     with opened() as connection:
         rows = store(connection, [made(tags={"a": "x"}), made(tags={"a": "x"}), made(tags={"a": "x"})])
         for row, number in zip(rows, (12, 11, 13), strict=True):
-            connection.execute(
-                update(schema.versions).where(schema.versions.c.id == row.facts["id"]).values(number=number)
-            )
+            mine = row.facts["id"]
+            connection.execute(update(schema.versions).where(schema.versions.c.id == mine).values(number=number))
+            connection.execute(update(schema.tags).where(schema.tags.c.version_id == mine).values(number=number))
         connection.execute(update(schema.models).values(next_number=14))
         for text in ("name = 'fraud'", "name = 'fraud' and tags.a = 'x'", "tags.a = 'x' and 'fraud' = name and true"):
             assert all_pages(connection, text) == ["fraud/13", "fraud/12", "fraud/11"]

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from modelyard.core.errors import CorruptYard, Locked, ModelyardError, YardUnwritable
 from modelyard.registry.database.engines import WRITE
+from modelyard.registry.prepared import Prepared
 
 BUSY_SECONDS = 60
+_BEGIN_READING, _BEGIN_WRITING = Prepared(text("BEGIN")), Prepared(text("BEGIN IMMEDIATE"))
 
 
 class Sqlite:
@@ -49,7 +51,7 @@ class Sqlite:
         def begin(connection: Connection) -> None:
             # A writer takes its place at once: a transaction that begins as a reader could not be let in later.
             write = connection.get_execution_options().get(WRITE, False)
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+            (_BEGIN_WRITING if write else _BEGIN_READING).run(connection, {})
 
         return engine
 

@@ -127,11 +127,13 @@ class VersionWays:
             yield self._names(names)
 
     def _noted(self, asked: Asked) -> Way:
-        """By the index of tags or properties, where rows with the same value are sorted by their id."""
+        """By the index of tags or properties, where rows with the same value are sorted by their id; those of one model's tags by number."""
         table: Any = _NOTED[asked.field.name]
         where = [table.c.key == literal(asked.key, Text)]
+        orders: Any = {ID: table.c.version_id}
         if self.named is not None and asked.field.name == "tags":
             where.insert(0, table.c.model_id == self.named.id)
+            orders = {("number",): table.c.number}
         heads = list(dict.fromkeys(text[:HEAD_LENGTH] for text in asked.texts))
         covered = asked.sign == "=" and len(asked.texts[0]) < HEAD_LENGTH
         if asked.sign == "=":
@@ -144,7 +146,7 @@ class VersionWays:
             table.c.version_id,
             conditions=tuple(where) if asked.field.name == "tags" else (*where, *self._mine()),
             covers=(asked.clause,) if covered or asked.sign == "has" else (),
-            orders={ID: table.c.version_id} if asked.sign == "=" else {},
+            orders=orders if asked.sign == "=" else {},
             size=counted(table, *where),
             in_first=asked.field.name == "tags" or self.named is None,
         )

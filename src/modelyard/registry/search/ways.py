@@ -93,7 +93,8 @@ def chosen(connection: Connection, ways: Sequence[Way], keys: Sequence[Key]) -> 
         best = min(limited, key=lambda way: (sizes[id(way)], way not in sorted_ways))
         if sizes[id(best)] < NARROW or not keys:
             return best.gathered() if connection.dialect.name == "postgresql" and best not in sorted_ways else best
-    for way in (*(way for way in sorted_ways if way.size is not None), *sorted_ways, *limited, *ways):
+    known = sorted((way for way in sorted_ways if way.size is not None), key=lambda way: -len(way.covers))
+    for way in (*known, *sorted_ways, *limited, *ways):
         return way
     raise AssertionError("there is always a way to all rows")
 

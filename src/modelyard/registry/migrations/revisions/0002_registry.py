@@ -27,6 +27,7 @@ model_tags = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
     sa.Column("head", sa.String(HEAD_LENGTH), nullable=False),
     sa.Index("model_tags_value", "key", "head", "model_id"),
+    sqlite_with_rowid=False,
 )
 
 tags = sa.Table(
@@ -37,8 +38,10 @@ tags = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
     sa.Column("head", sa.String(HEAD_LENGTH), nullable=False),
     sa.Column("model_id", sa.ForeignKey("models.id"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
     sa.Index("tags_value", "key", "head", "version_id"),
-    sa.Index("tags_of_model", "model_id", "key", "head", "version_id"),
+    sa.Index("tags_of_model", "model_id", "key", "head", "number", "version_id"),
+    sqlite_with_rowid=False,
 )
 
 properties = sa.Table(
@@ -49,6 +52,7 @@ properties = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
     sa.Column("head", sa.String(HEAD_LENGTH), nullable=False),
     sa.Index("properties_value", "key", "head", "version_id"),
+    sqlite_with_rowid=False,
 )
 
 metrics = sa.Table(
@@ -111,6 +115,8 @@ approvals = sa.Table(
     sa.Index("approvals_version", "model_id", "number", "alias"),
 )
 
+FOREIGN = sa.text("origin_yard IS NOT NULL")
+
 ledger = sa.Table(
     "ledger",
     metadata,
@@ -136,8 +142,8 @@ ledger = sa.Table(
     sa.Index("ledger_name", "workspace", "kind", "name", "sequence"),
     sa.Index("ledger_time", "time"),
     sa.Index("ledger_action", "action", "sequence"),
-    sa.Index("ledger_origin", "origin_yard", "origin_sequence", unique=True),
-)
+    sa.Index("ledger_origin", "origin_yard", "origin_sequence", unique=True, sqlite_where=FOREIGN, postgresql_where=FOREIGN),
+)  # fmt: skip
 
 heads = sa.Table(
     "heads",
@@ -175,6 +181,8 @@ webhooks = sa.Table(
     sa.UniqueConstraint("workspace", "name"),
 )
 
+WAITING = sa.text("state IN ('pending', 'held')")
+
 deliveries = sa.Table(
     "deliveries",
     metadata,
@@ -188,7 +196,8 @@ deliveries = sa.Table(
     sa.Column("problem", sa.Text, nullable=False, server_default=""),
     sa.Column("delivered_time", sa.BigInteger),
     sa.Index("deliveries_due", "webhook_id", "state", "next_time"),
-)
+    sa.Index("deliveries_line", "webhook_id", "subject", "sequence", sqlite_where=WAITING, postgresql_where=WAITING),
+)  # fmt: skip
 
 _NEW = (model_tags, reports, policies, approvals, heads, yards, webhooks, deliveries)
 _WIDER = {"tags": tags, "properties": properties, "metrics": metrics, "ledger": ledger}
@@ -215,7 +224,7 @@ def upgrade() -> None:
         op.rename_table(name, f"{name}_1")
     metadata.create_all(op.get_bind(), tables=[*_NEW, *_WIDER.values()])
     op.execute(
-        "INSERT INTO tags SELECT t.version_id, t.key, t.value, substr(t.value, 1, 120), v.model_id "
+        "INSERT INTO tags SELECT t.version_id, t.key, t.value, substr(t.value, 1, 120), v.model_id, v.number "
         "FROM tags_1 t JOIN versions v ON v.id = t.version_id"
     )
     op.execute("INSERT INTO properties SELECT version_id, key, value, substr(value, 1, 120) FROM properties_1")
