@@ -145,8 +145,9 @@ def test_no_connection_is_held_while_a_row_is_looked_at(any_ws: Workspace) -> No
         any_ws.registry.claim("model", ModelName(f"m{number}"))
     watched = any_ws.watch(after="start", timeout=0)
     next(watched)
-    pool = any_ws.registry.database._engine.pool
-    assert pool.checkedout() == 0  # type: ignore[attr-defined]
+    database = any_ws.registry.database
+    pool = database._engine.pool
+    assert pool.checkedout() == len(database._idle) <= 1  # type: ignore[attr-defined]
 
 
 def test_stop_ends_a_watch_that_waits_and_one_that_hands_out_rows(any_ws: Workspace) -> None:

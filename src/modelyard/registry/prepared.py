@@ -6,12 +6,14 @@ runs in every registration, move and lookup is prepared; everything else is buil
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ClauseElement
+
+Fill = Callable[[Mapping[str, Any]], Any]
 
 
 class Prepared:
@@ -22,7 +24,7 @@ class Prepared:
 
     def __init__(self, statement: ClauseElement, columns: Collection[str] | None = None) -> None:
         self._statement, self._columns = statement, columns
-        self._texts: dict[str, tuple[str, Mapping[str, Any], tuple[str, ...] | None]] = {}
+        self._texts: dict[str, tuple[str, Fill]] = {}
 
     def first(self, connection: Connection, values: Mapping[str, Any]) -> Any:
         """The first row, or None."""
@@ -46,37 +48,35 @@ class Prepared:
 
     def each(self, connection: Connection, values: Collection[Mapping[str, Any]]) -> None:
         """Changes rows, once for each of ``values``."""
-        if not values:
-            return
-        text, fixed, order = self._compiled(connection)
-        given = [{**fixed, **one} for one in values]
-        asked = given if order is None else [[one[name] for name in order] for one in given]
-        self._carry_out(connection, text, asked, many=len(asked) > 1).close()
+        if values:
+            text, fill = self._compiled(connection)
+            self._carry_out(connection, text, [fill(one) for one in values], many=len(values) > 1).close()
 
     def _run(self, connection: Connection, values: Mapping[str, Any]) -> Any:
-        text, fixed, order = self._compiled(connection)
-        given = {**fixed, **values}
-        return self._carry_out(connection, text, [given if order is None else [given[name] for name in order]])
+        text, fill = self._compiled(connection)
+        return self._carry_out(connection, text, (fill(values),))
 
-    def _carry_out(self, connection: Connection, text: str, asked: list[Any], *, many: bool = False) -> Any:
-        driver: Any = connection.dialect.loaded_dbapi
+    def _carry_out(self, connection: Connection, text: str, asked: Sequence[Any], *, many: bool = False) -> Any:
         cursor = connection.connection.cursor()
         try:
             if many:
                 cursor.executemany(text, asked)
             else:
                 cursor.execute(text, asked[0])
-        except driver.Error as error:
-            cut = connection.dialect.is_disconnect(error, connection.connection, cursor)
+        except Exception as error:
             cursor.close()
+            driver: Any = connection.dialect.loaded_dbapi
+            if not isinstance(error, driver.Error):
+                raise
+            cut = connection.dialect.is_disconnect(error, connection.connection, cursor)
             if cut:
                 connection.invalidate(error)
             raise DBAPIError.instance(
-                text, asked, error, driver.Error, dialect=connection.dialect, connection_invalidated=cut
+                text, list(asked), error, driver.Error, dialect=connection.dialect, connection_invalidated=cut
             ) from error
         return cursor
 
-    def _compiled(self, connection: Connection) -> tuple[str, Mapping[str, Any], tuple[str, ...] | None]:
+    def _compiled(self, connection: Connection) -> tuple[str, Fill]:
         known = self._texts.get(connection.dialect.name)
         if known is not None:
             return known
@@ -86,7 +86,15 @@ class Prepared:
             compile_kwargs={"render_postcompile": True},
         )
         fixed = {name: value for name, value in compiled.params.items() if value is not None}
-        order = None if compiled.positiontup is None else tuple(compiled.positiontup)
-        made = (str(compiled), fixed, order)
+        made = (str(compiled), _filling(fixed, compiled.positiontup))
         self._texts[connection.dialect.name] = made
         return made
+
+
+def _filling(fixed: Mapping[str, Any], order: Sequence[str] | None) -> Fill:
+    """Makes of the values of a call what the driver takes: by their names, or in the order of their places."""
+    if order is None:
+        return lambda values: {**fixed, **values}
+    if any(name in fixed for name in order):
+        return lambda values: [values[name] if name in values else fixed[name] for name in order]
+    return lambda values: [values[name] for name in order]

@@ -62,6 +62,7 @@ class Document(TypeDecorator[Any]):
 
 
 _Json = Document()
+_LABELLED = text("label IS NOT NULL")
 _FOREIGN = text("origin_yard IS NOT NULL")
 WAITING = text("state IN ('pending', 'held')")  # word for word as a query has it, or no index is used
 
@@ -114,7 +115,7 @@ versions = Table(
     Column("created_time", BigInteger, nullable=False),
     Column("created_by", _text(255), nullable=False),
     UniqueConstraint("model_id", "number"),
-    UniqueConstraint("model_id", "label"),
+    Index("versions_label", "model_id", "label", unique=True, sqlite_where=_LABELLED, postgresql_where=_LABELLED),
     Index("versions_digest", "digest"),
     Index("versions_created", "created_time"),
     Index("versions_gone", "state", "state_time", sqlite_where=text("state != 'active'"), postgresql_where=text("state != 'active'")),
@@ -228,7 +229,7 @@ ledger = Table(
     "ledger",
     metadata,
     Column("sequence", _Id, primary_key=True, autoincrement=False),  # 1, 2, 3 … without gaps
-    Column("time", BigInteger, nullable=False),  # of the row; never goes back
+    Column("time", BigInteger, nullable=False),  # of the row; never goes back, so that it needs no index
     Column("actor", _text(255), nullable=False),
     Column("action", _text(64), nullable=False),  # version.register, alias.move, rollout.step …
     Column("workspace", _text(255), nullable=False),
@@ -250,7 +251,6 @@ ledger = Table(
     ),  # when the change was made: the time of the row where it was first written
     Index("ledger_subject", "workspace", "kind", "subject", "sequence"),
     Index("ledger_name", "workspace", "kind", "name", "sequence"),
-    Index("ledger_time", "time"),
     Index("ledger_action", "action", "sequence"),
     Index("ledger_origin", "origin_yard", "origin_sequence", unique=True, sqlite_where=_FOREIGN, postgresql_where=_FOREIGN),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from modelyard.core.errors import (
@@ -17,12 +17,15 @@ from modelyard.core.errors import (
     YardUnwritable,
 )
 from modelyard.core.extras import needing
-from modelyard.registry.database.engines import ALONE, WRITE
+from modelyard.registry.prepared import Prepared
 
 SCHEMES = ("postgresql", "postgres")
 CONNECT_SECONDS = 10
 LOCK_SECONDS = 60
 _LOCK = 7_301_140_520_773_633  # one number for all yards: an advisory lock belongs to its database
+_READING = Prepared(text("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+_WRITING = Prepared(text(f"BEGIN; SELECT pg_advisory_xact_lock_shared({_LOCK})"))  # with other writers,
+_ALONE = Prepared(text(f"BEGIN; SELECT pg_advisory_xact_lock({_LOCK})"))  # unless one wants to be alone
 
 
 class Postgres:
@@ -47,16 +50,10 @@ class Postgres:
         def configure(connection: Any, _record: object) -> None:
             connection.autocommit = True  # so that one message begins a transaction and says which
 
-        @event.listens_for(engine, "begin")
-        def begin(connection: Connection) -> None:
-            options = connection.get_execution_options()
-            if not options.get(WRITE, False):
-                connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            else:  # writers share the lock, unless one wants to be alone
-                how = "" if options.get(ALONE, False) else "_shared"
-                connection.exec_driver_sql(f"BEGIN; SELECT pg_advisory_xact_lock{how}({_LOCK})")
-
         return engine
+
+    def begin(self, connection: Connection, *, write: bool, alone: bool) -> None:
+        (_READING if not write else _ALONE if alone else _WRITING).run(connection, {})
 
     def meaning(self, error: DBAPIError) -> ModelyardError | None:
         state = getattr(error.orig, "sqlstate", None) or ""

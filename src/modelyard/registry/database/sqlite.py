@@ -11,11 +11,10 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from modelyard.core.errors import CorruptYard, Locked, ModelyardError, YardUnwritable
-from modelyard.registry.database.engines import WRITE
 from modelyard.registry.prepared import Prepared
 
 BUSY_SECONDS = 60
-_BEGIN_READING, _BEGIN_WRITING = Prepared(text("BEGIN")), Prepared(text("BEGIN IMMEDIATE"))
+_READING, _WRITING = Prepared(text("BEGIN")), Prepared(text("BEGIN IMMEDIATE"))
 
 
 class Sqlite:
@@ -47,13 +46,11 @@ class Sqlite:
             cursor.execute("PRAGMA cache_size=-32000")  # kB
             cursor.close()
 
-        @event.listens_for(engine, "begin")
-        def begin(connection: Connection) -> None:
-            # A writer takes its place at once: a transaction that begins as a reader could not be let in later.
-            write = connection.get_execution_options().get(WRITE, False)
-            (_BEGIN_WRITING if write else _BEGIN_READING).run(connection, {})
-
         return engine
+
+    def begin(self, connection: Connection, *, write: bool, alone: bool) -> None:
+        # A writer takes its place at once: a transaction that begins as a reader could not be let in later. Every one is alone.
+        (_WRITING if write else _READING).run(connection, {})
 
     def meaning(self, error: DBAPIError) -> ModelyardError | None:
         problem = str(error.orig)

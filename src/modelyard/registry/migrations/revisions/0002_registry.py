@@ -17,7 +17,43 @@ HEAD_LENGTH = 120
 
 metadata = sa.MetaData()
 models = sa.Table("models", metadata, sa.Column("id", ID, primary_key=True))
-versions = sa.Table("versions", metadata, sa.Column("id", ID, primary_key=True))
+LABELLED = sa.text("label IS NOT NULL")
+GONE = sa.text("state != 'active'")
+
+versions = sa.Table(
+    "versions",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("model_id", sa.ForeignKey("models.id"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("label", sa.String(128)),
+    sa.Column("label_order", sa.String(700)),
+    sa.Column("digest", sa.String(80), nullable=False),
+    sa.Column("provenance", sa.String(80)),
+    sa.Column("lineage", sa.Text),
+    sa.Column("flavor", sa.String(64), nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("files", sa.Integer, nullable=False),
+    sa.Column("description", sa.Text, nullable=False, server_default=""),
+    sa.Column("card", sa.Text, nullable=False, server_default=""),
+    sa.Column("state", sa.String(16), nullable=False, server_default="active"),
+    sa.Column("state_time", sa.BigInteger),
+    sa.Column("created_time", sa.BigInteger, nullable=False),
+    sa.Column("created_by", sa.String(255), nullable=False),
+    sa.UniqueConstraint("model_id", "number"),
+    sa.Index("versions_label", "model_id", "label", unique=True, sqlite_where=LABELLED, postgresql_where=LABELLED),
+    sa.Index("versions_digest", "digest"),
+    sa.Index("versions_created", "created_time"),
+    sa.Index("versions_gone", "state", "state_time", sqlite_where=GONE, postgresql_where=GONE),
+)
+
+inputs = sa.Table(
+    "inputs",
+    metadata,
+    sa.Column("version_id", sa.ForeignKey("versions.id"), primary_key=True),
+    sa.Column("role", sa.String(64), primary_key=True),
+    sa.Column("input_version_id", sa.ForeignKey("versions.id"), primary_key=True, index=True),
+)
 
 model_tags = sa.Table(
     "model_tags",
@@ -140,7 +176,6 @@ ledger = sa.Table(
     sa.Column("happened", sa.BigInteger, nullable=False),
     sa.Index("ledger_subject", "workspace", "kind", "subject", "sequence"),
     sa.Index("ledger_name", "workspace", "kind", "name", "sequence"),
-    sa.Index("ledger_time", "time"),
     sa.Index("ledger_action", "action", "sequence"),
     sa.Index("ledger_origin", "origin_yard", "origin_sequence", unique=True, sqlite_where=FOREIGN, postgresql_where=FOREIGN),
 )  # fmt: skip
@@ -200,29 +235,37 @@ deliveries = sa.Table(
 )  # fmt: skip
 
 _NEW = (model_tags, reports, policies, approvals, heads, yards, webhooks, deliveries)
-_WIDER = {"tags": tags, "properties": properties, "metrics": metrics, "ledger": ledger}
-_INDEXES = ("tags_key_value", "ix_metrics_version_id", "ledger_subject", "ledger_name")
+_ANEW = {
+    "tags": tags,
+    "properties": properties,
+    "metrics": metrics,
+    "inputs": inputs,
+    "versions": versions,
+    "ledger": ledger,
+}
+_INDEXES = (
+    "tags_key_value",
+    "ix_metrics_version_id",
+    "ix_inputs_input_version_id",
+    "versions_digest",
+    "ledger_subject",
+    "ledger_name",
+)
 
 
 def upgrade() -> None:
     """The first schema was SQLite's alone, so this is written for SQLite."""
-    for table in ("models", "versions"):
-        op.add_column(table, sa.Column("card", sa.Text, nullable=False, server_default=""))
-        op.add_column(table, sa.Column("state", sa.String(16), nullable=False, server_default="active"))
-        op.add_column(table, sa.Column("state_time", sa.BigInteger))
-    op.add_column("versions", sa.Column("label_order", sa.String(700)))
-    op.add_column("versions", sa.Column("lineage", sa.Text))
-    op.execute("UPDATE versions SET state = 'archived', state_time = created_time WHERE archived != 0")
-    op.execute("ALTER TABLE versions DROP COLUMN archived")
-    op.create_index("versions_created", "versions", ["created_time"])
-    gone = sa.text("state != 'active'")
-    op.create_index("versions_gone", "versions", ["state", "state_time"], sqlite_where=gone, postgresql_where=gone)
+    op.add_column("models", sa.Column("card", sa.Text, nullable=False, server_default=""))
+    op.add_column("models", sa.Column("state", sa.String(16), nullable=False, server_default="active"))
+    op.add_column("models", sa.Column("state_time", sa.BigInteger))
     op.create_index("aliases_number", "aliases", ["model_id", "number"])
     for name in _INDEXES:
         op.drop_index(name)
-    for name in _WIDER:
+    for name in _ANEW:
         op.rename_table(name, f"{name}_1")
-    metadata.create_all(op.get_bind(), tables=[*_NEW, *_WIDER.values()])
+    metadata.create_all(op.get_bind(), tables=[*_NEW, *_ANEW.values()])
+    _versions()
+    op.execute("INSERT INTO inputs SELECT version_id, role, input_version_id FROM inputs_1")
     op.execute(
         "INSERT INTO tags SELECT t.version_id, t.key, t.value, substr(t.value, 1, 120), v.model_id, v.number "
         "FROM tags_1 t JOIN versions v ON v.id = t.version_id"
@@ -236,8 +279,17 @@ def upgrade() -> None:
     _ledger()
     _policies()
     _labels()
-    for name in (*(f"{name}_1" for name in _WIDER), "gates"):
+    for name in (*(f"{name}_1" for name in _ANEW), "gates"):
         op.drop_table(name)
+
+
+def _versions() -> None:
+    same = [c.name for c in versions.columns if c.name not in ("label_order", "lineage", "card", "state", "state_time")]
+    old = sa.table("versions_1", *(sa.column(name) for name in (*same, "archived")))
+    state = sa.case((old.c.archived != 0, "archived"), else_="active")
+    since = sa.case((old.c.archived != 0, old.c.created_time))
+    kept = sa.select(*(old.c[name] for name in same), state, since)
+    op.execute(sa.insert(versions).from_select([*same, "state", "state_time"], kept))
 
 
 def _ledger() -> None:
