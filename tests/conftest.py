@@ -2,6 +2,8 @@
 
 import os
 import signal
+import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -94,3 +96,34 @@ def make_yard(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeYa
 def any_ws(make_yard: MakeYard) -> Workspace:
     """A new yard on SQLite, and one on PostgreSQL."""
     return make_yard()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[tuple[str, int]]:
+    """An S3 server with the bucket ``models``."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    made = urllib.request.Request(
+        f"http://{host}:{port}/models",
+        method="PUT",
+        headers={"Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request"},
+    )
+    with urllib.request.urlopen(made) as answer:  # noqa: S310 - our own server on the loopback
+        assert answer.status == 200
+    yield host, port
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty place in the bucket; the environment names the server and dummy credentials."""
+    for variable in [name for name in os.environ if name.startswith(("AWS_", "GOOGLE_", "AZURE_"))]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*s3_server))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "do-not-show-this")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    return f"s3://models/{uuid.uuid4().hex}"

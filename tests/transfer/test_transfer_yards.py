@@ -26,6 +26,29 @@ from modelyard.transfer import Choices, mirror, pull, push
 MakeYard = Callable[..., Workspace]
 
 
+def test_a_yard_of_a_laptop_moves_into_postgresql_and_a_bucket_and_grows_on_there(
+    tmp_path: Path, postgres: object, s3: str
+) -> None:
+    laptop = fill(Workspace(tmp_path / "laptop", actor="ana", clock=StepClock()), tmp_path / "files")
+    url = postgres.new_database()  # type: ignore[attr-defined]
+    shared = Workspace(url, store=s3, actor="ben", clock=StepClock())
+    mirror(laptop, shared)
+    assert said(shared) == said(laptop)
+    assert shown(shared) == shown(laptop)
+    require_whole(shared)
+    grown = shared.register("fraud", weights(tmp_path / "files", 1, 9))
+    again = Workspace(url, actor="cleo")  # which knows from the database where the bytes are
+    again.model(f"fraud/{grown.version}").download(tmp_path / "out")
+    (there,) = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert there.read_bytes() == (tmp_path / "files" / "weights.npy").read_bytes()
+    back = pull(laptop, again, ["fraud"])
+    assert back.versions == 1
+    assert laptop.model("fraud").version == grown.version
+    require_whole(laptop)
+    for each in (shared, again):
+        each.close()
+
+
 @pytest.fixture
 def source(make_yard: MakeYard, tmp_path: Path) -> Workspace:
     return fill(make_yard("source", clock=StepClock()), tmp_path / "files")
