@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -173,7 +174,7 @@ def test_a_hostile_name_does_not_reach_the_terminal_as_it_is(sh: Shell, name: st
 
 def test_without_a_command_the_help_is_shown(sh: Shell) -> None:
     assert sh("") == 0
-    assert "Commands:" in sh.out
+    assert "Versions:" in sh.out
 
 
 def _damage(root: Path, content: bytes) -> None:
@@ -350,3 +351,16 @@ def test_times_are_shown_with_their_zone_wherever_one_is(sh: Shell, monkeypatch:
     finally:
         monkeypatch.delenv("TZ")
         time.tzset()
+
+
+def test_the_help_lists_every_command_once_and_under_a_heading(capsys) -> None:
+    main(["--help"])
+    out = capsys.readouterr().out
+    root = typer.main.get_command(app.build())
+    listed = re.findall(r"^  ([a-z-]+)  +[A-Z]", out[out.index("First steps:") :], re.MULTILINE)
+    assert sorted(listed) == sorted(root.commands)
+    assert "\nCommands:" not in out
+    assert [line for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")] == [
+        "Options:",
+        *(f"{title}:" for title in app.SECTIONS),
+    ]

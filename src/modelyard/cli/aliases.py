@@ -1,4 +1,4 @@
-"""``promote``, ``rollback``, ``history``."""
+"""``promote``, ``rollback``, ``unalias``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelyard.cli.output import AsJson, pairs_text, say, show_json, show_table, time_text
+from modelyard.cli.output import AsJson, say, show_json
 from modelyard.cli.session import workspace
+from modelyard.cli.versions import OfData
 
 if TYPE_CHECKING:
     from modelyard.registry.aliases import AliasMove
-    from modelyard.registry.ledger import LedgerRow
 
 Reason = Annotated[str, typer.Option(help="Why; kept in the ledger.")]
 Expected = Annotated[
@@ -22,7 +22,7 @@ Expected = Annotated[
 def add_to(app: typer.Typer) -> None:
     app.command("promote")(promote)
     app.command("rollback")(rollback)
-    app.command("history")(history)
+    app.command("unalias")(unalias)
 
 
 def promote(
@@ -65,42 +65,24 @@ def rollback(
     _show(found.rollback(reference, to=to, reason=reason, expected=expected_version(expected)), as_json)
 
 
-def history(
-    subject: Annotated[str | None, typer.Argument(help="A name, name/3 or name@alias; everything without it.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=2**31, help="At most so many rows, the newest.")] = 50,
-    dataset: Annotated[bool, typer.Option("--dataset", help="Of a data set, not of a model.")] = False,
+def unalias(
+    reference: Annotated[str, typer.Argument(metavar="NAME@ALIAS", help="The alias to take away.")],
+    reason: Reason = "",
+    expected: Expected = None,
+    dataset: OfData = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the ledger, newest first: who changed what, when and why.
+    """Take an alias away. Its history stays.
 
-    Example: modelyard history fraud@production
+    Example: modelyard unalias fraud@candidate --reason "the trial is over"
     """
-    rows = workspace().history(subject, kind="dataset" if dataset else None, limit=limit)
+    found = workspace()
+    move = found.remove_alias(reference, expected=expected_version(expected), reason=reason, dataset=dataset)
+    sequence = move.row.sequence if move.row else None
     if as_json:
-        show_json([row.to_json() for row in rows])
-        return
-    show_table(
-        ("#", "time", "who", "what", "subject", "change", "why"),
-        [(r.sequence, time_text(r.time), r.actor, r.action, r.subject, change_text(r), r.reason) for r in rows],
-        empty="the ledger has no such rows",
-    )
-
-
-def change_text(row: LedgerRow) -> str:
-    """What a row changed, on one line."""
-    before, after = row.before, row.after
-    if row.action.startswith("alias."):
-        change = f"{before['version'] if before else 'nothing'} -> {after['version'] if after else 'nothing'}"
-        broken = (row.evidence or {}).get("broken") if row.action == "alias.break_glass" else None
-        return f"{change} GLASS BROKEN: {len(broken)} did not hold" if broken else change
-    if row.action.startswith("policy."):
-        old, new = before or {}, after or {}
-        return ", ".join(key for key in {**old, **new} if old.get(key) != new.get(key))[:80]
-    if row.action == "version.register":
-        return str(after["digest"])[:19]
-    if isinstance(after, dict):
-        return pairs_text({key: value for key, value in after.items() if not isinstance(value, dict | list)})[:80]
-    return "" if after is None else str(after)[:80]
+        show_json({"name": move.name, "alias": move.alias, "before": move.before, "after": None, "sequence": sequence})
+    else:
+        say(f"{move.name}@{move.alias}: version {move.before} -> nowhere (ledger row {sequence})")
 
 
 def _show(move: AliasMove, as_json: bool) -> None:

@@ -29,6 +29,7 @@ from modelyard.cli import (
     webhooks,
     yard,
 )
+from modelyard.cli.sections import Sections, add_sections
 from modelyard.cli.session import choose_yard
 
 HELP = """Every version of every model: where it came from, what is in production, and when it goes wrong.
@@ -40,11 +41,23 @@ else the nearest .modelyard/ upward, else ~/.modelyard.
 Exit codes: 0 done; 1 understood, but no (not found, conflict, refused, damaged); 2 the call is wrong; 130 interrupted.
 """
 
+SECTIONS = {
+    "First steps": (demo,),
+    "Versions": (versions, search, difference, lifecycle),
+    "Aliases and their rules": (aliases, policies, approvals),
+    "History": (ledger, events, webhooks),
+    "Trust": (safety,),
+    "Data, pipelines and production": (data, pipeline, deployment, monitor),
+    "The yard and its health": (yard, health, upkeep),
+    "From yard to yard": (transfer, bundle),
+}
+
 
 def build() -> typer.Typer:
     """The application with all its commands."""
     app = typer.Typer(
         name="modelyard",
+        cls=Sections,
         help=HELP,
         no_args_is_help=True,
         rich_markup_mode=None,
@@ -61,31 +74,7 @@ def build() -> typer.Typer:
     ) -> None:
         choose_yard(yard_path)
 
-    groups = (
-        yard,
-        health,
-        upkeep,
-        versions,
-        search,
-        difference,
-        lifecycle,
-        aliases,
-        policies,
-        approvals,
-        ledger,
-        safety,
-        transfer,
-        bundle,
-        data,
-        pipeline,
-        deployment,
-        monitor,
-        events,
-        webhooks,
-        demo,
-    )
-    for group in groups:
-        group.add_to(app)
+    add_sections(app, SECTIONS)
     return app
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelyard.cli.aliases import change_text
+from modelyard.cli.ledger import change_text
 from modelyard.cli.output import say, time_text
 from modelyard.cli.session import INTERRUPTED, workspace
 

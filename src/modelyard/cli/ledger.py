@@ -1,17 +1,20 @@
-"""``blame``, ``ledger``."""
+"""``history``, ``blame``, ``ledger``."""
 
 from __future__ import annotations
 
 import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelyard.cli.output import AsJson, say, show_json, show_table, time_text
+from modelyard.cli.output import AsJson, pairs_text, say, show_json, show_table, time_text
 from modelyard.cli.session import workspace
 from modelyard.cli.versions import At, OfData
+
+if TYPE_CHECKING:
+    from modelyard.registry.ledger import LedgerRow
 
 ledger = typer.Typer(
     name="ledger",
@@ -22,8 +25,47 @@ ledger = typer.Typer(
 
 
 def add_to(app: typer.Typer) -> None:
+    app.command("history")(history)
     app.command("blame")(blame)
     app.add_typer(ledger)
+
+
+def history(
+    subject: Annotated[str | None, typer.Argument(help="A name, name/3 or name@alias; everything without it.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=2**31, help="At most so many rows, the newest.")] = 50,
+    dataset: Annotated[bool, typer.Option("--dataset", help="Of a data set, not of a model.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the ledger, newest first: who changed what, when and why.
+
+    Example: modelyard history fraud@production
+    """
+    rows = workspace().history(subject, kind="dataset" if dataset else None, limit=limit)
+    if as_json:
+        show_json([row.to_json() for row in rows])
+        return
+    show_table(
+        ("#", "time", "who", "what", "subject", "change", "why"),
+        [(r.sequence, time_text(r.time), r.actor, r.action, r.subject, change_text(r), r.reason) for r in rows],
+        empty="the ledger has no such rows",
+    )
+
+
+def change_text(row: LedgerRow) -> str:
+    """What a row changed, on one line."""
+    before, after = row.before, row.after
+    if row.action.startswith("alias."):
+        change = f"{before['version'] if before else 'nothing'} -> {after['version'] if after else 'nothing'}"
+        broken = (row.evidence or {}).get("broken") if row.action == "alias.break_glass" else None
+        return f"{change} GLASS BROKEN: {len(broken)} did not hold" if broken else change
+    if row.action.startswith("policy."):
+        old, new = before or {}, after or {}
+        return ", ".join(key for key in {**old, **new} if old.get(key) != new.get(key))[:80]
+    if row.action == "version.register":
+        return str(after["digest"])[:19]
+    if isinstance(after, dict):
+        return pairs_text({key: value for key, value in after.items() if not isinstance(value, dict | list)})[:80]
+    return "" if after is None else str(after)[:80]
 
 
 def blame(

@@ -1,4 +1,4 @@
-"""``archive``, ``restore``, ``delete``, ``unalias``, ``label``, ``describe``, ``metrics``."""
+"""``archive``, ``restore``, ``delete``, ``label``, ``describe``, ``metrics``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from modelyard.cli import pairs
-from modelyard.cli.aliases import Expected, Reason, expected_version
+from modelyard.cli.aliases import Reason
 from modelyard.cli.output import AsJson, say, show_json, show_table, time_text
 from modelyard.cli.session import workspace
 from modelyard.cli.versions import OfData
@@ -18,7 +18,7 @@ All = Annotated[bool, typer.Option("--all", help="The name with all its versions
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (archive, restore, delete, unalias, label, describe, metrics):
+    for command in (archive, restore, delete, label, describe, metrics):
         app.command(command.__name__)(command)
 
 
@@ -71,26 +71,6 @@ def delete(
         say(
             f"for 30 days: modelyard restore {reference}{' --all' if everything else ''}{' --dataset' if dataset else ''}"
         )
-
-
-def unalias(
-    reference: Annotated[str, typer.Argument(metavar="NAME@ALIAS", help="The alias to take away.")],
-    reason: Reason = "",
-    expected: Expected = None,
-    dataset: OfData = False,
-    as_json: AsJson = False,
-) -> None:
-    """Take an alias away. Its history stays.
-
-    Example: modelyard unalias fraud@candidate --reason "the trial is over"
-    """
-    found = workspace()
-    move = found.remove_alias(reference, expected=expected_version(expected), reason=reason, dataset=dataset)
-    sequence = move.row.sequence if move.row else None
-    if as_json:
-        show_json({"name": move.name, "alias": move.alias, "before": move.before, "after": None, "sequence": sequence})
-    else:
-        say(f"{move.name}@{move.alias}: version {move.before} -> nowhere (ledger row {sequence})")
 
 
 def label(

@@ -97,7 +97,7 @@ def _models(found: Sequence[ModelRow]) -> tuple[Sequence[str], list[Sequence[obj
 
 
 def _ledger(found: Sequence[LedgerRow]) -> tuple[Sequence[str], list[Sequence[object]]]:
-    from modelyard.cli.aliases import change_text
+    from modelyard.cli.ledger import change_text
 
     columns = ("#", "time", "who", "what", "subject", "change", "why")
     return columns, [
