@@ -57,6 +57,7 @@ def test_the_registry_needs_no_extra(folder: Path, line: str) -> None:
         ("monitor fraud", "serve"),
         ("rollout fraud", "serve"),
         ("stop fraud", "serve"),
+        ("server", "serve"),
         ("demo", "demo"),
     ],
 )

@@ -23,6 +23,7 @@ from modelyard.cli import (
     policies,
     safety,
     search,
+    server,
     transfer,
     upkeep,
     versions,
@@ -49,7 +50,7 @@ SECTIONS = {
     "Trust": (safety,),
     "Data, pipelines and production": (data, pipeline, deployment, monitor),
     "The yard and its health": (yard, health, upkeep),
-    "From yard to yard": (transfer, bundle),
+    "From yard to yard": (server, transfer, bundle),
 }
 
 

@@ -18,7 +18,7 @@ from modelyard.deployments.deployment import Deployment
 from modelyard.deployments.folder import deployment_folder
 from modelyard.deployments.replica_process import serve
 from modelyard.deployments.targets.lock import ReplicaLock
-from modelyard.serving.replica import require_free
+from modelyard.serving.listener import require_free
 
 
 def serve_here(

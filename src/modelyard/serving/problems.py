@@ -39,13 +39,13 @@ def problem_of(error: ModelyardError) -> ProblemResponse:
     return ProblemResponse(json.dumps(document).encode(), error.http_status, headers)
 
 
-def internal_problem() -> ProblemResponse:
-    """What a client sees of a fault of our own: no more than that there is one."""
+def internal_problem(who: str = "the replica") -> ProblemResponse:
+    """What a client sees of a fault of our own: no more than that there is one, and ``who`` has it."""
     document = {
         "type": "urn:modelyard:problem:internal-error",
         "title": "Internal error",
         "status": 500,
-        "detail": "the replica failed on this request; its log says why",
+        "detail": f"{who} failed on this request; its log says why",
         "error": "InternalError",
         "facts": {},
     }

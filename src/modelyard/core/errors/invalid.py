@@ -227,3 +227,12 @@ class StoreNeeded(InvalidInput):
 
 class InvalidHead(InvalidInput):
     sentence = "this is not a head of the ledger of this yard: {problem}; make one with: modelyard ledger head"
+
+
+class InvalidParameter(InvalidInput):
+    sentence = "the parameter {name!r} of {path} cannot be used: {problem}"
+
+
+class RangeNotSatisfiable(InvalidInput):
+    http_status = 416
+    sentence = "{asked!r} is no range of {file}, which has {size} bytes; ask for bytes=FIRST-LAST, bytes=FIRST- or bytes=-COUNT"

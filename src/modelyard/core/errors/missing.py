@@ -107,3 +107,11 @@ class WebhookNotFound(NotFound):
 
 class FieldNotFound(NotFound):
     sentence = "nothing says {field!r} of {reference}; there is {found}"
+
+
+class EndpointNotFound(NotFound):
+    sentence = "there is nothing at {path}; the API begins at /api/v1"
+
+
+class FileNotInVersion(NotFound):
+    sentence = "{kind} {reference} has no file {path!r}; {found}"

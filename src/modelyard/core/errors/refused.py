@@ -91,3 +91,12 @@ class WebhookNotGenuine(Refused):
 
     http_status = 401
     sentence = "this webhook is not genuine: {problem}; answer 401, and do nothing that it says"
+
+
+class AddressRefused(Refused):
+    exit_code = 2
+    sentence = "the server does not listen on {host}: it knows no users yet and answers everybody who reaches it; use 127.0.0.1, ::1 or localhost, and a proxy that signs users in"
+
+
+class HostRefused(Refused):
+    sentence = "this server does not answer for the host {host!r}, so that no web page can ask it under a name of its own; name the host with --allow-host when a proxy passes it on"

@@ -116,3 +116,7 @@ class DatabaseUnreachable(Unavailable):
 
 class DatabaseForbidden(Unavailable):
     sentence = "access to the database at {url} is denied: {problem}; check the user, the password (PGPASSWORD, ~/.pgpass) and its rights"
+
+
+class YardNotReady(Unavailable):
+    sentence = "the yard cannot be read now: {problem}"

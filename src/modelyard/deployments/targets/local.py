@@ -18,7 +18,7 @@ from modelyard.deployments.replica_records import FAILED, READY, ReplicaRow, rep
 from modelyard.deployments.targets.lock import holder
 from modelyard.deployments.targets.target import Running
 from modelyard.pipelines.process import Identity
-from modelyard.serving.replica import require_free
+from modelyard.serving.listener import require_free
 
 _POLL = 0.05  # seconds
 _children: dict[int, subprocess.Popen[bytes]] = {}
