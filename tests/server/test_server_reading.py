@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from modelyard import Workspace
+from modelyard.client.entry import Entry
+from modelyard.client.listing import documents
 from modelyard.core.clock import to_text
 from modelyard.server import create_app
 
@@ -105,7 +107,10 @@ def test_models_and_data_sets_are_listed_and_described(client: TestClient, fille
 def test_pages_follow_each_other_to_the_end(client: TestClient, filled: Workspace) -> None:
     for path, of in (("/models/fraud/versions", "versions"), ("/model-versions", "versions"), ("/ledger", "ledger")):
         text = "name = 'fraud'" if path.startswith("/models/") else ""
-        wanted = [each.to_json() for each in filled.search_all(text, of=of)]
+        wanted = [
+            Entry.to_json(each) if isinstance(each, Entry) else each.to_json()
+            for each in filled.search_all(text, of=of)
+        ]
         found, token = [], None
         while True:
             more = {} if token is None else {"page_token": token}
@@ -368,3 +373,14 @@ def test_ready_says_whether_the_yard_can_be_read(
     answer = client.get("/ready")
     assert (answer.status_code, answer.json()["error"]) == (503, "YardNotReady")
     assert client.get("/health").status_code == 200
+
+
+def test_many_versions_at_once_are_told_as_one_by_one(filled: Workspace) -> None:
+    filled.archive("fraud/1")
+    filled.model("fraud/2").add_properties({"audited": "yes"})
+    filled.model("fraud/2").log_metrics({"auc": 0.99, "loss": 1.5})
+    filled.promote("fraud/2", to="staging")
+    found = list(filled.search_all("has(state)")) + list(filled.search_all("", of="dataset_versions"))
+    assert len(found) == 7
+    assert documents(found) == [Entry.to_json(each) for each in found]
+    assert documents([]) == []

@@ -60,10 +60,12 @@ def search(
         return
     result = found.search(filter, of=of.value, order_by=order or (), limit=limit, page_token=page)
     if as_json:
-        from modelyard.client.entry import Entry as EntryClass
+        from modelyard.client.listing import documents
 
-        # Of an entry only what the database knows: the bytes of a version that was found by its state may be gone.
-        items = [EntryClass.to_json(item) if isinstance(item, EntryClass) else item.to_json() for item in result]
+        if of in (Of.VERSIONS, Of.DATASET_VERSIONS):
+            items = documents(result.items)
+        else:
+            items = [item.to_json() for item in result]
         show_json({"items": items, "next_page": result.next_token})
         return
     columns, rows = _TABLES[of](result.items)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelyard.client import placement
-from modelyard.core.clock import to_text
+from modelyard.client.listing import document
 from modelyard.core.digests import Digest
 from modelyard.core.errors import InvalidReference
 from modelyard.core.names import AliasName, Kind, LabelName, ModelName
@@ -17,6 +17,7 @@ from modelyard.core.references import Alias, Label, Number, Reference, Selector
 from modelyard.core.tags import Tags, tags_to_match, tags_to_write
 from modelyard.registry import LedgerRow, VersionRow
 from modelyard.registry.notes import Measurement
+from modelyard.registry.versions import Details
 from modelyard.store import Manifest, Progress
 from modelyard.store.reading.checkout import require_free
 from modelyard.store.tensors.tensors import Tensors
@@ -298,25 +299,8 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the bytes, by the names of the attributes."""
-        return {
-            "name": self.name,
-            "version": self.version,
-            "id": self.id,
-            "reference": self.reference,
-            "label": self.label,
-            "aliases": self.aliases,
-            "digest": self.digest,
-            "flavor": self.flavor,
-            "size": self.size,
-            "state": self.state,
-            "description": self.description,
-            "tags": self.tags,
-            "properties": self.properties,
-            "metrics": self.metrics,
-            "inputs": [{"role": role, "reference": reference} for role, reference in self.inputs],
-            "created_by": self.created_by,
-            "created_time": to_text(self.created_time),
-        }
+        said = Details(self.tags, self.properties, self.metrics, self.aliases, self.inputs)
+        return document(self.row, said, self.state)
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and isinstance(other, Entry) and other._key == self._key

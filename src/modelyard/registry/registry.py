@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -25,7 +25,7 @@ from modelyard.registry.past import Blame
 from modelyard.registry.policies import rows
 from modelyard.registry.policies.policy import Policy
 from modelyard.registry.transaction import Transaction
-from modelyard.registry.versions import NewVersion, VersionRow
+from modelyard.registry.versions import Details, NewVersion, VersionRow
 
 NO_FILTER: Mapping[str, str | None] = {}
 
@@ -139,6 +139,11 @@ class Registry:
     def inputs(self, version: VersionRow) -> list[tuple[str, VersionRow]]:
         with self.read() as connection:
             return versions.inputs_of(connection, version.id)
+
+    def details(self, rows: Sequence[VersionRow]) -> list[Details]:
+        """What is said of many versions, of one instant."""
+        with self.read() as connection:
+            return versions.details(connection, rows)
 
     def card(self, version: VersionRow) -> str:
         """The model card, Markdown."""

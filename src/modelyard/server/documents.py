@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from modelyard.client.entry import Entry
+from modelyard.client.listing import documents
 from modelyard.registry.search import Page
 
 
@@ -23,7 +24,9 @@ class Document(Response):
 
 def page(found: Page[Any]) -> Document:
     """A page: ``items``, and ``next_page_token`` where there is more."""
-    document: dict[str, Any] = {"items": [each.to_json() for each in found]}
+    entries = [each for each in found if isinstance(each, Entry)]
+    items = documents(entries) if entries else [each.to_json() for each in found]
+    document: dict[str, Any] = {"items": items}
     if found.next_token is not None:
         document["next_page_token"] = found.next_token
     return Document(document)
