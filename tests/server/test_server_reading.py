@@ -138,6 +138,16 @@ def test_the_filter_of_one_name_cannot_reach_another(client: TestClient) -> None
     assert client.get(f"{API}/models/nope/versions").status_code == 404
 
 
+def test_a_mistake_is_shown_where_it_was_made_also_within_one_name(standing: TestClient) -> None:
+    for text in ("tags.a = (", "nothing = 1", "metrics.auc > 'high'"):
+        told = [
+            standing.get(f"{API}/{path}", params={"filter": text}).json()["facts"]
+            for path in ("models/fraud/versions", "model-versions")
+        ]
+        assert told[0] == told[1]
+        assert told[0]["expression"] == text
+
+
 def test_the_head_of_the_ledger_is_the_one_that_the_yard_has(client: TestClient, filled: Workspace) -> None:
     last = filled.history(limit=1)[0]
     assert get(client, "/ledger/head") == {"yard": filled.yard_id, "sequence": last.sequence, "hash": last.hash}

@@ -20,10 +20,10 @@ from modelyard.client.workspace import Workspace
 from modelyard.core.errors import EndpointNotFound, MethodNotAllowed, ModelyardError, YardNotReady
 from modelyard.core.names import Kind
 from modelyard.server.api import files, ledger, models, versions
-from modelyard.server.documents import Document
 from modelyard.server.hosts import require_known
 from modelyard.server.queries import Query
 from modelyard.server.telemetry import Telemetry
+from modelyard.serving.json_bytes import JSONBytes
 from modelyard.serving.problems import internal_problem, problem_of
 
 API = "/api/v1"
@@ -86,25 +86,25 @@ class _Surface:
     def root(self, request: Request) -> Response:
         """Where to go from here."""
         Query(request, ())
-        return Document({"name": "modelyard", "version": __version__, "api": API, "yard": self._workspace.yard_id})
+        return JSONBytes({"name": "modelyard", "version": __version__, "api": API, "yard": self._workspace.yard_id})
 
     def health(self, request: Request) -> Response:
         """Whether the process answers: it does."""
         Query(request, ())
-        return Document({"status": "ok"})
+        return JSONBytes({"status": "ok"})
 
     def ready(self, request: Request) -> Response:
         """Whether the yard can be read now. Raises YardNotReady."""
         Query(request, ())
         try:
-            self._workspace.models()
+            self._workspace.search(of="models", limit=1)
         except ModelyardError as error:
             raise YardNotReady(problem=str(error)) from error
-        return Document({"status": "ready"})
+        return JSONBytes({"status": "ready"})
 
     def version(self, request: Request) -> Response:
         Query(request, ())
-        return Document({"version": __version__, "api": 1, "yard": self._workspace.yard_id})
+        return JSONBytes({"version": __version__, "api": 1, "yard": self._workspace.yard_id})
 
     def metrics(self, request: Request) -> Response:
         """For Prometheus."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-from contextvars import ContextVar
 from time import perf_counter
 from uuid import uuid4
 
@@ -16,9 +15,6 @@ REQUEST_ID = "x-request-id"
 _USABLE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
 _log = logging.getLogger("modelyard.server.access")
-
-request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""The id of the request that is being answered; in every line of log, and in the answer."""
 
 
 class Telemetry:
@@ -45,7 +41,6 @@ class Telemetry:
             return
         given = dict(scope["headers"]).get(REQUEST_ID.encode(), b"").decode("latin-1")
         mine = given if _USABLE.fullmatch(given) else uuid4().hex
-        request_id.set(mine)
         told = {"status": 500, "bytes": 0}
 
         async def telling(message: Message) -> None:

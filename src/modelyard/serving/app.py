@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 from uuid import uuid4
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -30,6 +28,7 @@ from modelyard.core.errors import (
 )
 from modelyard.serving.bodies import content_type, ids_of, only_keys, read_body, read_json, text_of
 from modelyard.serving.engine import Engine
+from modelyard.serving.json_bytes import JSONBytes
 from modelyard.serving.problems import internal_problem, problem_of
 from modelyard.serving.protocols import mlflow, open_inference
 from modelyard.serving.records import LabelRecord, is_label
@@ -39,15 +38,6 @@ BODY_LIMIT = 16 * 2**20
 
 _log = logging.getLogger(__name__)
 _Handler = Callable[[Request], Awaitable[Response]]
-
-
-class JSONBytes(Response):
-    """JSON, written by the standard library and refused where it would not be JSON."""
-
-    media_type = "application/json"
-
-    def __init__(self, document: Any, status_code: int = 200, headers: dict[str, str] | None = None) -> None:
-        super().__init__(json.dumps(document, allow_nan=False, separators=(",", ":")).encode(), status_code, headers)
 
 
 def create_app(engine: Engine, body_limit: int = BODY_LIMIT) -> Starlette:

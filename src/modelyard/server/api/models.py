@@ -8,24 +8,14 @@ from starlette.responses import Response
 from modelyard.client.workspace import Workspace
 from modelyard.core.clock import to_text
 from modelyard.core.names import Kind, ModelName
-from modelyard.registry.search import PAGE_SIZE
-from modelyard.server.documents import Document, page
+from modelyard.server.api import pages
 from modelyard.server.queries import Query
-
-SEARCH = ("filter", "page_size", "page_token")
+from modelyard.serving.json_bytes import JSONBytes
 
 
 def names(workspace: Workspace, request: Request, kind: Kind) -> Response:
     """A page of names that meet ``filter``, in ``order_by``; see docs/search.md."""
-    query = Query(request, SEARCH, ("order_by",))
-    found = workspace.search(
-        query.text("filter"),
-        of="models" if kind == "model" else "datasets",
-        order_by=query.texts("order_by"),
-        limit=query.whole("page_size", PAGE_SIZE),
-        page_token=query.maybe("page_token"),
-    )
-    return page(found)
+    return pages.found(workspace, pages.asked(request), "models" if kind == "model" else "datasets")
 
 
 def one(workspace: Workspace, request: Request, kind: Kind) -> Response:
@@ -33,7 +23,7 @@ def one(workspace: Workspace, request: Request, kind: Kind) -> Response:
     Query(request, ())
     name = ModelName(request.path_params["name"])
     registry = workspace.registry
-    return Document(
+    return JSONBytes(
         {
             "name": name,
             "kind": kind,
@@ -49,8 +39,8 @@ def aliases(workspace: Workspace, request: Request, kind: Kind) -> Response:
     query = Query(request, ("at",))
     name = ModelName(request.path_params["name"])
     if (at := query.maybe("at")) is None:
-        return Document({"aliases": workspace.registry.aliases(kind, name)})
+        return JSONBytes({"aliases": workspace.registry.aliases(kind, name)})
     then = workspace.when(at)
     found = workspace.registry.aliases_then(kind, name, then)
     pointed = {alias: blame.value for alias, blame in found.items() if blame.value is not None}
-    return Document({"aliases": pointed, "at": to_text(then)})
+    return JSONBytes({"aliases": pointed, "at": to_text(then)})

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from modelyard.client.entry import Entry
 from modelyard.client.workspace import Workspace
+from modelyard.core.errors import InvalidFilter
 from modelyard.core.names import AliasName, Kind, LabelName, ModelName
 from modelyard.core.references import Alias, Label, Latest, Number, Reference, Selector
-from modelyard.registry.search import PAGE_SIZE, Page
-from modelyard.server.api.models import SEARCH
-from modelyard.server.documents import page, whole
+from modelyard.registry.search.finding import read
+from modelyard.server.api import pages
+from modelyard.server.documents import whole
 from modelyard.server.queries import Query
 
 
 def search(workspace: Workspace, request: Request, kind: Kind) -> Response:
     """A page of versions of all names that meet ``filter``."""
-    query = Query(request, SEARCH, ("order_by",))
-    return _page(workspace, kind, query, query.text("filter"))
+    return pages.found(workspace, pages.asked(request), pages.versions_of(kind))
 
 
 def of_name(workspace: Workspace, request: Request, kind: Kind) -> Response:
     """A page of the versions of one name, the newest first. Raises ModelNotFound."""
-    query = Query(request, SEARCH, ("order_by",))
+    query, of = pages.asked(request), pages.versions_of(kind)
     name = ModelName(request.path_params["name"])
     workspace.registry.require(kind, name)
-    mine, asked = f"name = '{name}'", query.text("filter")
-    if asked.strip():
-        _found(
-            workspace, kind, asked, limit=1
-        )  # by itself, so that it stays within its parentheses, and a mistake is shown where they made it
-        mine = f"{mine} and ({asked})"
-    return _page(workspace, kind, query, mine)
+    mine, theirs = f"name = '{name}'", query.text("filter")
+    if not theirs.strip():
+        return pages.found(workspace, query, of, mine)
+    read(of, theirs)  # by itself, so that it stays within its parentheses
+    try:
+        return pages.found(workspace, query, of, f"{mine} and ({theirs})")
+    except InvalidFilter:
+        workspace.search(theirs, of=of, limit=1)  # so that the mistake is shown where they made it
+        raise
 
 
 def one(workspace: Workspace, request: Request, kind: Kind) -> Response:
@@ -69,12 +69,3 @@ def _selector(request: Request) -> Selector:
     written = Reference.parse(f"{given['name']}/{given['number']}")  # which says what is wrong with another number
     assert isinstance(written.selector, Number)  # noqa: S101 - nothing else is written with a slash
     return written.selector
-
-
-def _page(workspace: Workspace, kind: Kind, query: Query, filter: str) -> Response:  # noqa: A002 - its name everywhere
-    size, token = query.whole("page_size", PAGE_SIZE), query.maybe("page_token")
-    return page(_found(workspace, kind, filter, order_by=query.texts("order_by"), limit=size, page_token=token))
-
-
-def _found(workspace: Workspace, kind: Kind, filter: str, **more: Any) -> Page[Any]:  # noqa: A002
-    return workspace.search(filter, of="versions" if kind == "model" else "dataset_versions", **more)
